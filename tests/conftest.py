@@ -1,0 +1,51 @@
+"""Data that many tests share: small, made in memory, deterministic."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from veriwild_clustering import Dataset, Descriptor
+
+REAL_SAMPLE = (
+    Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    / "data/veriwild_sample/raw_data"
+)
+
+
+@pytest.fixture(scope="session")
+def real_raw_data() -> Path:
+    """The raw-data folder of the real sample; skips, with the reason, where it is absent."""
+    if not REAL_SAMPLE.is_dir():
+        pytest.skip(f"the real sample is not at {REAL_SAMPLE}; set VERIWILD_SHARED to the folder that holds it")
+    return REAL_SAMPLE
+
+
+@pytest.fixture
+def toy_space() -> Descriptor:
+    """Three well separated Gaussian clusters of 60, 40 and 20 points in eight dimensions."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(scale=6, size=(3, 8))
+    points = np.vstack([center + rng.normal(size=(n, 8)) for center, n in zip(centers, (60, 40, 20), strict=True)])
+    return Descriptor("toy", points.astype(np.float32))
+
+
+@pytest.fixture
+def toy_dataset(toy_space: Descriptor) -> Dataset:
+    """The toy space with an image table: body type follows the cluster, two images per vehicle."""
+    n_images = len(toy_space)
+    images = pd.DataFrame(
+        {
+            "path": [f"veriwild/1/{i // 2:05d}/{i:06d}.jpg" for i in range(n_images)],
+            "vehicle_id": [f"{i // 2:05d}" for i in range(n_images)],
+            "folder": "1",
+            "type": ["sedan"] * 60 + ["bus"] * 40 + ["truck"] * 20,
+            "color": ["white", "black", "red", "grey"] * 30,
+            "has_toy": True,
+        }
+    )
+    return Dataset(images, {"toy": toy_space})

@@ -1,0 +1,70 @@
+"""Descriptor: row-aligned vectors that know which rows are usable and how they were made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from veriwild_clustering import Dataset, DatasetError, Descriptor
+
+VECTORS = np.array([[0.0, 1.0], [np.nan, 1.0], [2.0, np.inf], [3.0, 4.0]], dtype=np.float32)
+
+
+def test_rows_that_are_not_finite_are_marked_and_kept():
+    descriptor = Descriptor("toy", VECTORS)
+    assert descriptor.valid.tolist() == [True, False, False, True]
+    assert len(descriptor) == 4
+    assert descriptor.n_valid == 2
+    np.testing.assert_array_equal(descriptor.usable(), VECTORS[[0, 3]])
+
+
+def test_expand_puts_values_back_in_their_rows():
+    descriptor = Descriptor("toy", VECTORS)
+    assert descriptor.expand(np.array([7, 8]), fill=-1).tolist() == [7, -1, -1, 8]
+
+
+def test_usable_rows_of_a_sound_descriptor_are_not_copied():
+    vectors = np.ones((3, 2), dtype=np.float32)
+    assert np.shares_memory(Descriptor("toy", vectors).usable(), vectors)
+
+
+@pytest.mark.parametrize("vectors", [np.zeros(3), np.zeros((2, 2, 2)), np.array([["a"]]), np.array([[None]])])
+def test_what_is_not_a_numeric_matrix_is_refused(vectors):
+    with pytest.raises(ValueError, match="must be a numeric matrix of shape"):
+        Descriptor("toy", vectors)
+
+
+def test_fingerprint_depends_on_values_and_validity_alone():
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    same = Descriptor("other name", vectors.copy()).fingerprint
+    assert Descriptor("toy", vectors).fingerprint == same
+    assert Descriptor("toy", vectors, np.array([True, True, False])).fingerprint != same
+    assert Descriptor("toy", vectors.reshape(2, 3)).fingerprint != same
+
+
+def test_new_rows_pass_through_the_whole_history():
+    root = Descriptor("toy", np.arange(8, dtype=np.float32).reshape(4, 2))
+    scaler = StandardScaler().fit(root.vectors)
+    scaled = Descriptor("scaled", scaler.transform(root.vectors), parents=(root,), transformer=scaler)
+    new = np.array([[1.0, 1.0]], dtype=np.float32)
+    np.testing.assert_allclose(scaled.compute(lambda _: new), scaler.transform(new), rtol=1e-6)
+    assert scaled.roots == (root,)
+    assert scaled.recipe.startswith("toy → StandardScaler")
+
+
+def test_a_dataset_refuses_descriptors_of_another_length(toy_dataset):
+    with pytest.raises(DatasetError, match="'short' has 2 rows but the image table has 120"):
+        Dataset(toy_dataset.images, {"short": Descriptor("short", np.ones((2, 2), dtype=np.float32))})
+
+
+def test_a_dataset_names_the_descriptors_it_has(toy_dataset):
+    with pytest.raises(ValueError, match="Unknown descriptor 'osnet'. Known: 'toy'"):
+        toy_dataset["osnet"]
+
+
+def test_take_keeps_rows_aligned(toy_dataset):
+    rows = np.array([119, 0, 61])
+    part = toy_dataset.take(rows)
+    assert part.images["path"].tolist() == toy_dataset.images["path"].iloc[rows].tolist()
+    np.testing.assert_array_equal(part["toy"].vectors, toy_dataset["toy"].vectors[rows])

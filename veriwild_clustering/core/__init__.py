@@ -1,0 +1,1 @@
+"""The nouns: dataset, descriptor, partition."""

@@ -1,0 +1,171 @@
+"""Descriptor: a named matrix of vectors in which row *i* describes image *i*."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from veriwild_clustering.core.html import card
+from veriwild_clustering.core.validation import check_rows
+
+__all__ = ["Descriptor", "finite_rows"]
+
+_BLOCK_BYTES = 64 * 2**20
+
+
+def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows of `vectors` hold finite numbers alone, reading a memory map block by block."""
+    n_rows, n_features = vectors.shape
+    step = max(1, _BLOCK_BYTES // max(1, n_features * vectors.itemsize))
+    finite = np.empty(n_rows, dtype=bool)
+    for start in range(0, n_rows, step):
+        finite[start : start + step] = np.isfinite(vectors[start : start + step]).all(axis=1)
+    return finite
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Descriptor:
+    """A named matrix of vectors, one row per image, aligned with the image table.
+
+    Rows without a usable vector stay in place, marked in `valid`; nothing drops or reorders rows.
+
+    Parameters
+    ----------
+    name : str
+        What the descriptor is called in tables and pictures.
+    vectors : array of shape (n_images, n_features), float32
+        The vectors, often a read-only memory map.
+    valid : array of shape (n_images,), bool, optional
+        Which rows hold a usable vector. By default those that are finite throughout; finding out costs one
+        pass over the matrix, O(n_images * n_features).
+    parents : tuple of Descriptor, optional
+        What it was computed from: `vectors` equals `transformer` applied to the parents side by side.
+    transformer : scikit-learn transformer, optional
+        The fitted transformer that made it, None for a descriptor that was read.
+    params : mapping, optional
+        The parameters that made it.
+
+    Raises
+    ------
+    ValueError
+        If `vectors` is not a two-dimensional floating-point matrix or `valid` has another length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor
+    >>> descriptor = Descriptor("osnet", np.eye(3, dtype=np.float32))
+    >>> len(descriptor), descriptor.n_features, descriptor.n_valid
+    (3, 3, 3)
+    """
+
+    name: str
+    vectors: NDArray[np.float32]
+    valid: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
+    parents: tuple[Descriptor, ...] = ()
+    transformer: Any = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        vectors = self.vectors if isinstance(self.vectors, np.ndarray) else np.asarray(self.vectors)
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+            raise ValueError(
+                f"`vectors` of {self.name!r} must be a numeric matrix of shape (n_images, n_features). "
+                f"Got shape {vectors.shape} and dtype {vectors.dtype} instead."
+            )
+        if vectors.dtype != np.float32:
+            vectors = vectors.astype(np.float32)
+        valid = finite_rows(vectors) if self.valid is None else check_rows("valid", self.valid, len(vectors))
+        object.__setattr__(self, "vectors", vectors)
+        object.__setattr__(self, "valid", valid.astype(bool, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __repr__(self) -> str:
+        return f"Descriptor({self.name!r}, {len(self)} x {self.n_features}, {self.n_valid} valid rows)"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "vectors": f"{len(self):,} x {self.n_features:,} {self.vectors.dtype}",
+            "usable rows": f"{self.n_valid:,}",
+            "made by": self.recipe,
+        }
+        return card(f"Descriptor {self.name}", rows)
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def n_valid(self) -> int:
+        """Number of rows with a usable vector."""
+        return int(np.count_nonzero(self.valid))
+
+    @property
+    def recipe(self) -> str:
+        """How it was made, as a line of text."""
+        if not self.parents:
+            return self.name
+        parents = " + ".join(parent.recipe for parent in self.parents)
+        return f"{parents} → {self.transformer!r}".replace("\n", " ")
+
+    @property
+    def roots(self) -> tuple[Descriptor, ...]:
+        """The descriptors that were read, not computed, at the start of its history."""
+        if not self.parents:
+            return (self,)
+        found = {root.name: root for parent in self.parents for root in parent.roots}
+        return tuple(found.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over shape, validity and vectors; costs one pass over the matrix, then is remembered."""
+        digest = hashlib.sha256(repr(self.vectors.shape).encode())
+        digest.update(np.packbits(self.valid).tobytes())
+        step = max(1, _BLOCK_BYTES // max(1, self.n_features * 4))
+        for start in range(0, len(self), step):
+            digest.update(np.ascontiguousarray(self.vectors[start : start + step]).tobytes())
+        return digest.hexdigest()
+
+    def usable(self) -> NDArray[np.float32]:
+        """Return the usable rows, shape (n_valid, n_features): a view if all are, else a copy."""
+        return self.vectors if self.valid.all() else self.vectors[self.valid]
+
+    def expand(self, values: ArrayLike, *, fill: Any) -> NDArray[Any]:
+        """Return `values`, one per usable row, as one per image with `fill` where there is no usable vector."""
+        values = np.asarray(values)
+        if self.valid.all():
+            return values
+        full = np.full((len(self), *values.shape[1:]), fill, dtype=values.dtype)
+        full[self.valid] = values
+        return full
+
+    def take(self, rows: ArrayLike) -> Descriptor:
+        """Return a descriptor of the given rows alone, in the given order, with no history."""
+        index = np.asarray(rows)
+        return Descriptor(self.name, self.vectors[index], self.valid[index], params=dict(self.params))
+
+    def compute(self, vectors: Callable[[Descriptor], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the vectors of new rows: `vectors(root)` gives those of each root descriptor.
+
+        New rows pass through the fitted transformers of the whole history, so they land in the same space.
+        Raises TypeError if one of them, such as t-SNE, cannot place rows that it was not fitted on.
+        """
+        if not self.parents:
+            return vectors(self)
+        if not hasattr(self.transformer, "transform"):
+            raise TypeError(
+                f"Descriptor {self.name!r} cannot be computed for new rows: {self.transformer!r} has no `transform`, "
+                f"it places only the rows that it was fitted on."
+            )
+        blocks = [parent.compute(vectors) for parent in self.parents]
+        joined = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
+        return np.asarray(self.transformer.transform(joined), dtype=np.float32)
