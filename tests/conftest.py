@@ -25,6 +25,19 @@ def real_raw_data() -> Path:
     return REAL_SAMPLE
 
 
+@pytest.fixture(scope="session")
+def drawn_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small drawn sample in `raw_data` and the dataset joined from it."""
+    from veriwild_clustering import draw_sample
+    from veriwild_clustering.apps.cli import main
+
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_sample(folder / "raw_data", n_images=800, random_state=0)
+    join = ["create-dataset", "--raw-data", str(folder / "raw_data"), "--output", str(folder / "transport_dataset.csv")]
+    assert main(join) == 0
+    return folder
+
+
 @pytest.fixture
 def toy_space() -> Descriptor:
     """Three well separated Gaussian clusters of 60, 40 and 20 points in eight dimensions."""

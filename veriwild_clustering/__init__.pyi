@@ -33,18 +33,19 @@ from .interpretation.exemplars import exemplars as exemplars
 from .interpretation.profiles import profile as profile
 from .interpretation.sentences import describe as describe
 from .outliers.consensus import consensus as consensus
-from .outliers.detection import OutlierScores as OutlierScores
 from .outliers.detection import detect_outliers as detect_outliers
-from .reporting.charts import plot_agreement as plot_agreement
+from .outliers.scores import OutlierScores as OutlierScores
 from .reporting.charts import plot_knee as plot_knee
+from .reporting.charts import plot_outliers as plot_outliers
 from .reporting.charts import plot_profile as plot_profile
 from .reporting.charts import plot_scores as plot_scores
+from .reporting.comparison import plot_agreement as plot_agreement
+from .reporting.comparison import plot_flow as plot_flow
 from .reporting.export import export_partition as export_partition
-from .reporting.flow import plot_flow as plot_flow
 from .reporting.galleries import plot_gallery as plot_gallery
-from .reporting.html_report import write_report as write_report
-from .reporting.interactive import interactive_map as interactive_map
 from .reporting.maps import plot_map as plot_map
+from .reporting.pages.html_report import write_report as write_report
+from .reporting.pages.interactive import interactive_map as interactive_map
 from .samples.draw import draw_sample as draw_sample
 
 __version__: str

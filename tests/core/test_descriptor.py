@@ -59,7 +59,7 @@ def test_a_dataset_refuses_descriptors_of_another_length(toy_dataset):
 
 
 def test_a_dataset_names_the_descriptors_it_has(toy_dataset):
-    with pytest.raises(ValueError, match="Unknown descriptor 'osnet'. Known: 'toy'"):
+    with pytest.raises(ValueError, match=r"Unknown descriptor 'osnet'\. Known: 'toy'"):
         toy_dataset["osnet"]
 
 

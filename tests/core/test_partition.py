@@ -80,7 +80,7 @@ def test_wrong_lengths_are_refused_by_name(field):
 
 
 def test_name_tells_what_made_it_without_the_seed():
-    partition = Partition([0, 1], space(2), "kmeans", {"n_clusters": np.int64(2), "random_state": 0})
+    partition = Partition([0, 1], space(2), "kmeans", params={"n_clusters": np.int64(2), "random_state": 0})
     assert partition.name == "kmeans(n_clusters=2) on toy"
     assert type(partition.params["n_clusters"]) is int
     assert "kmeans(n_clusters=2) on toy" in partition._repr_html_()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -51,6 +52,7 @@ class Dataset:
     images: pd.DataFrame
     descriptors: Mapping[str, Descriptor] = field(default_factory=dict)
     image_store: ImageStore | None = None
+    _: KW_ONLY
     origin: str = ""
 
     def __post_init__(self) -> None:
@@ -91,13 +93,33 @@ class Dataset:
 
     @classmethod
     def open(cls, path: str | Path, *, images: str | Path | None = None) -> Dataset:
-        """Open `transport_dataset.csv` with the vectors beside it or inside it. See `storage.reading`."""
+        """Open `transport_dataset.csv` with the vectors beside it or inside it.
+
+        Parameters
+        ----------
+        path : path
+            The CSV that `create_dataset.py` or `join_dataset` wrote.
+        images : path, optional
+            Folder or zip of the images. By default where they were when the dataset was made, else a folder
+            `raw_data` beside the CSV.
+
+        Returns
+        -------
+        Dataset
+            The dataset; vectors are memory-mapped, read-only.
+
+        Raises
+        ------
+        DatasetError
+            If a file is missing or damaged, or the files do not belong together.
+        """
         from veriwild_clustering.core.storage.reading import read_dataset
 
         return read_dataset(path, images=images)
 
     def take(self, rows: ArrayLike) -> Dataset:
         """Return a dataset of the given rows alone, in the given order."""
-        table = self.images.iloc[rows].reset_index(drop=True)
-        parts = {name: descriptor.take(rows) for name, descriptor in self.descriptors.items()}
-        return Dataset(table, parts, self.image_store, self.origin)
+        index = np.asarray(rows)
+        table = self.images.iloc[index].reset_index(drop=True)
+        parts = {name: descriptor.take(index) for name, descriptor in self.descriptors.items()}
+        return Dataset(table, parts, self.image_store, origin=self.origin)

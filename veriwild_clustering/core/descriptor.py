@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -68,6 +68,7 @@ class Descriptor:
     name: str
     vectors: NDArray[np.float32]
     valid: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
+    _: KW_ONLY
     parents: tuple[Descriptor, ...] = ()
     transformer: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)

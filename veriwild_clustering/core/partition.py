@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -97,6 +97,7 @@ class Partition:
     labels: NDArray[np.int32]
     descriptor: Descriptor
     algorithm: str
+    _: KW_ONLY
     params: Mapping[str, Any] = field(default_factory=dict)
     confidence: NDArray[np.float32] = field(default=None)  # type: ignore[assignment]
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)

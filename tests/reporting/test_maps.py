@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from sklearn.decomposition import PCA
+
+from veriwild_clustering import Descriptor, Partition, plot_map, transform
+from veriwild_clustering.reporting.maps import stratified_rows
+from veriwild_clustering.reporting.style import NOISE_COLOR, palette
+
+
+def _scatter(ax, label):
+    return next(c for c in ax.collections if c.get_label() == label)
+
+
+def _legend(ax) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_every_point_has_its_clusters_color_and_noise_is_grey_and_below(flat, partition) -> None:
+    _, ax = plot_map(flat, partition)
+    noise, clustered = _scatter(ax, "noise"), _scatter(ax, "clustered")
+    assert len(noise.get_offsets()) == 5
+    assert {to_hex(color) for color in noise.get_facecolors()} == {NOISE_COLOR}
+    assert noise.get_zorder() < clustered.get_zorder()
+    color_at = {
+        tuple(p): to_hex(c) for p, c in zip(clustered.get_offsets().data, clustered.get_facecolors(), strict=True)
+    }
+    for row in np.flatnonzero(partition.clustered):
+        assert color_at[tuple(flat.vectors[row].astype(float))] == palette(3)[partition.labels[row]]
+
+
+def test_legend_title_and_numbers_say_what_is_drawn(flat, partition) -> None:
+    _, ax = plot_map(flat, partition)
+    assert _legend(ax) == ["0 · 25", "1 · 20", "2 · 10", "noise · 5"]
+    assert "60 images, 3 clusters, 8.3% noise" in ax.get_title(loc="left")
+    assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+    np.testing.assert_allclose(ax.texts[2].get_position(), np.median(flat.vectors[50:], axis=0), rtol=1e-6)
+    assert ax.get_aspect() == 1
+    assert len(ax.get_xticks()) == 0
+
+
+def test_many_clusters_share_a_capped_legend(flat) -> None:
+    _, ax = plot_map(flat, Partition(np.arange(60) % 30, flat, "kmeans"))
+    assert len(_legend(ax)) == 16
+    assert _legend(ax)[-1] == "+ 15 more clusters"
+
+
+def test_a_sample_keeps_every_cluster_and_is_named_in_the_title(flat) -> None:
+    labels = np.r_[np.zeros(59), 1].astype(int)
+    _, ax = plot_map(flat, Partition(labels, flat, "kmeans"), max_points=10)
+    assert len(_scatter(ax, "clustered").get_offsets()) == 11
+    assert "11 of 60 images" in ax.get_title(loc="left")
+
+
+def test_a_column_of_words_gets_a_legend_of_its_frequent_values(flat, partition, dataset) -> None:
+    values = dataset.images["type"].where(dataset.images.index > 1)
+    _, ax = plot_map(flat, partition, values=values)
+    assert _legend(ax) == ["sedan · 28", "<i>bus</i> · 20", "truck · 10", "missing · 2"]
+    assert ax.get_legend().get_title().get_text() == "type · images"
+    _, ax = plot_map(flat, values=dataset.images["vehicle_id"])
+    assert _legend(ax)[-1] == "18 other values · 36"
+
+
+def test_a_column_of_numbers_gets_a_color_bar(flat) -> None:
+    fig, ax = plot_map(flat, values=pd.Series(np.r_[np.arange(59.0), np.nan], name="width"))
+    assert len(fig.axes) == 2
+    assert fig.axes[1].get_ylabel() == "width (1st to 99th percentile)"
+    assert len(_scatter(ax, "missing").get_offsets()) == 1
+
+
+def test_outliers_are_ringed(flat, partition) -> None:
+    _, ax = plot_map(flat, partition, outliers=np.arange(60) < 7)
+    assert len(_scatter(ax, "outliers").get_offsets()) == 7
+    assert _legend(ax)[0] == "outlier · 7"
+
+
+def test_unusable_rows_have_no_place(flat, partition) -> None:
+    vectors = flat.vectors.copy()
+    vectors[55] = np.nan
+    _, ax = plot_map(Descriptor("holed", vectors), partition)
+    assert len(_scatter(ax, "clustered").get_offsets()) == 54
+    assert "59 of 60 images" in ax.get_title(loc="left")
+
+
+def test_three_features_give_a_3d_map_named_after_the_transformer(toy_space) -> None:
+    projection = transform(toy_space, PCA(3))
+    _, ax = plot_map(projection, Partition(np.zeros(120, int), toy_space, "one"))
+    assert ax.name == "3d"
+    share = projection.transformer.explained_variance_ratio_[2]
+    assert ax.get_zlabel() == f"PCA 3 ({share:.1%} of variance)"
+    # Without noise nothing invisible stretches the box.
+    assert ax.get_xlim()[1] < projection.vectors[:, 0].max() + np.ptp(projection.vectors[:, 0])
+
+
+def test_wrong_shapes_are_named(toy_space, flat, partition) -> None:
+    with pytest.raises(ValueError, match=r"must have 2 or 3 features. Got 'toy' with 8 instead"):
+        plot_map(toy_space)
+    with pytest.raises(ValueError, match=r"one label per row of `projection`, 3. Got 60 instead"):
+        plot_map(flat.take([0, 1, 2]), partition)
+    with pytest.raises(ValueError, match=r"`values` must have one entry per image, shape \(60,\)"):
+        plot_map(flat, values=[1, 2])
+    with pytest.raises(ValueError, match=r"`outliers` must have one entry per image"):
+        plot_map(flat, outliers=[True])
+
+
+def test_stratified_rows_keep_proportions_and_order() -> None:
+    strata = np.repeat([0, 1, 2], [900, 90, 10])
+    rows = stratified_rows(np.arange(1000), strata, max_rows=100, random_state=0)
+    assert np.bincount(strata[rows]).tolist() == [90, 9, 1]
+    assert np.all(np.diff(rows) > 0)
+    assert np.array_equal(rows, stratified_rows(np.arange(1000), strata, max_rows=100, random_state=0))

@@ -1,0 +1,133 @@
+"""Join the raw data into one table, row i = image i in every file of vectors."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from veriwild_clustering.core.dataset import Dataset
+from veriwild_clustering.core.storage.atomic import MANIFEST, vectors_folder
+from veriwild_clustering.core.storage.join import REPORT, join_dataset
+from veriwild_clustering.core.storage.raw_data import RawData, locate_raw_data
+from veriwild_clustering.core.storage.reading import read_manifest
+from veriwild_clustering.core.validation import DatasetError, check_int
+from veriwild_clustering.images.inspection import inspect_images
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = """\
+examples:
+  veriwild create-dataset                                  raw_data/ -> transport_dataset.csv
+  veriwild create-dataset --sample 500                     first draw 500 images into raw_data/
+  veriwild create-dataset --descriptor clip=clip.npy --no-images
+"""
+
+DEFAULT_SAMPLE = 2000
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to a parser."""
+    parser.add_argument("--raw-data", default="raw_data", metavar="FOLDER", help="the case data (default: %(default)s)")
+    parser.add_argument(
+        "--output", default="transport_dataset.csv", metavar="CSV",
+        help="the table to write; vectors go to the folder of the same name (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--descriptor", action="append", default=[], metavar="NAME=FILE",
+        help="join your own vectors too: .npy, pickle, CSV or parquet, one row per image; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--no-images", action="store_true", help="do not read the images: sizes and checks stay empty")
+    parser.add_argument("--inline-vectors", action="store_true", help="put the vectors into the CSV, for small sets")
+    parser.add_argument(
+        "--sample", nargs="?", type=int, const=DEFAULT_SAMPLE, metavar="N",
+        help=f"first draw N images (default: {DEFAULT_SAMPLE}) with simulated vectors into the raw-data folder",
+    )  # fmt: skip
+    parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help="seed of --sample (default: 0)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes that read images (default: one per core)")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--progress", action="store_true", default=None, help="show progress bars, always")
+    shown.add_argument("--quiet", dest="progress", action="store_false", help="no progress bars and no summary")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Join what the arguments name, print what came of it, and return 0.
+
+    Raises
+    ------
+    DatasetError
+        If an argument or the data cannot be used.
+    """
+    own = _own_descriptors(arguments.descriptor)
+    if arguments.jobs is not None and arguments.jobs != -1:
+        check_int("--jobs", arguments.jobs, low=1)
+    if arguments.sample is not None:
+        _draw(arguments)
+    raw = locate_raw_data(arguments.raw_data, descriptors=own)
+    if raw.image_store is None and not arguments.no_images:
+        _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
+    inspect = partial(inspect_images, n_jobs=arguments.jobs, progress=arguments.progress)
+    dataset = join_dataset(
+        raw,
+        arguments.output,
+        inspected=None if arguments.no_images else inspect,
+        inline_vectors=arguments.inline_vectors,
+        progress=arguments.progress,
+    )
+    if arguments.progress is not False:
+        print("\n".join(_summary(raw, dataset, Path(arguments.output))))
+    return 0
+
+
+def _own_descriptors(given: Sequence[str]) -> dict[str, Path]:
+    own: dict[str, Path] = {}
+    for entry in given:
+        name, separator, file = entry.partition("=")
+        if not (name and separator and file):
+            raise DatasetError(f"--descriptor takes NAME=FILE. Got {entry!r} instead.")
+        if name in own:
+            raise DatasetError(f"--descriptor names {name!r} twice.")
+        own[name] = Path(file)
+    return own
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    from veriwild_clustering.samples.draw import draw_sample
+
+    draw_sample(
+        arguments.raw_data,
+        n_images=arguments.sample,
+        random_state=arguments.random_state,
+        n_jobs=arguments.jobs,
+        progress=arguments.progress,
+    )
+    if arguments.progress is not False:
+        print(
+            f"Drew {arguments.sample:,} images into {arguments.raw_data}: drawn images and simulated vectors, "
+            f"not VeRi-Wild: good for trying the tools, not for conclusions about vehicles."
+        )
+
+
+def _summary(raw: RawData, dataset: Dataset, output: Path) -> list[str]:
+    manifest: dict[str, Any] = read_manifest(output) or {}
+    lines = [f"{len(dataset):,} images of {dataset.images['vehicle_id'].nunique():,} vehicles"]
+    for entry in manifest["descriptors"]:
+        auc = entry["same_vehicle_auc"]
+        closeness = (
+            "too few vehicles seen twice to check the row order"
+            if auc is None
+            else f"same-vehicle ROC AUC {auc:.3f} over {entry['same_vehicle_pairs']:,} pairs"
+        )
+        lines.append(
+            f"  {entry['name']}: {entry['dims']:,} features, {entry['usable_rows']:,} usable rows, {closeness}"
+        )
+    lines += [f"  {count:,} rows: {what}" for what, count in sorted(manifest["issues"].items())]
+    folder = vectors_folder(output)
+    places = {"table": output, "manifest": folder / MANIFEST, "bad rows": folder / REPORT, "raw data": raw.folder}
+    if any(entry["file"] for entry in manifest["descriptors"]):
+        places["vectors"] = folder
+    return lines + [f"{what}: {place}" for what, place in places.items()]

@@ -1,0 +1,148 @@
+"""Writing so that a killed run leaves the old files or the new ones, never half of either."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from veriwild_clustering.core.validation import DatasetError
+
+__all__ = ["MANIFEST", "finish_commit", "staged_dataset", "vectors_folder", "write_atomically"]
+
+MANIFEST = "manifest.json"
+_STAGE = ".partial"
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on leaving without an error, what was written there becomes `path`.
+
+    Raises
+    ------
+    DatasetError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with write_atomically(target) as temporary:
+    ...     size = temporary.write_text("whole")
+    >>> target.read_text(), len(list(target.parent.iterdir()))
+    ('whole', 1)
+    """
+    target = Path(path)
+    with _clear_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is not a secret
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def vectors_folder(csv: Path) -> Path:
+    """Return the folder that holds the vectors and the manifest of a dataset's CSV."""
+    return csv.with_suffix("")
+
+
+@contextmanager
+def staged_dataset(csv: Path) -> Iterator[Path]:
+    """Give an empty folder for the files of a dataset; on leaving without an error they take their places together.
+
+    The CSV is written into it under its own name, everything else belongs to `vectors_folder(csv)`. The manifest, in
+    the staging folder, marks it complete: from then on `finish_commit` can finish the move, whoever calls it.
+
+    Raises
+    ------
+    DatasetError
+        If the folder cannot be written to.
+    """
+    folder = vectors_folder(csv)
+    with _clear_errors(csv):
+        if csv.is_dir():
+            raise IsADirectoryError("it is a folder")
+        if csv.parent.is_dir() and not os.access(csv.parent, os.W_OK):
+            raise PermissionError("no permission to write in its folder")
+        stage = folder / _STAGE
+        existed = folder.exists()
+        if stage.exists():
+            shutil.rmtree(stage)
+        stage.mkdir(parents=True)
+        try:
+            yield stage
+        except BaseException:
+            shutil.rmtree(folder if not existed else stage, ignore_errors=True)
+            raise
+        for file in sorted(stage.iterdir(), key=lambda file: file.name == MANIFEST):
+            _sync(file)
+        _sync(stage)
+        finish_commit(csv)
+
+
+def finish_commit(csv: Path) -> None:
+    """Move the files of a complete staging folder to their places; do nothing where there is none.
+
+    Each step can be repeated, so a run killed between two of them is finished by the next call.
+    """
+    folder = vectors_folder(csv)
+    stage = folder / _STAGE
+    if not (stage / MANIFEST).is_file():
+        return
+    with _clear_errors(csv):
+        for stale in _vector_files(folder / MANIFEST) - _vector_files(stage / MANIFEST):
+            (folder / stale).unlink(missing_ok=True)
+        # Vectors first, then the CSV, the manifest last: as long as it is in the stage the work is not done.
+        for file in sorted(stage.iterdir(), key=lambda file: (file.name == MANIFEST, file.name == csv.name)):
+            file.replace(csv if file.name == csv.name else folder / file.name)
+        _sync(folder)
+        _sync(csv.parent)
+        stage.rmdir()
+
+
+def _vector_files(manifest: Path) -> set[str]:
+    try:
+        listed = json.loads(manifest.read_text(encoding="utf-8"))["descriptors"]
+        return {Path(entry["file"]).name for entry in listed if entry["file"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+@contextmanager
+def _clear_errors(target: Path) -> Iterator[None]:
+    """Say which output cannot be written, and what to do, whatever the system call."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(
+            f"Cannot write {target}: {reason}. Choose another place, or make room and give permission to write there."
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    """Push a file or a folder to the disk; folders cannot be opened for that on Windows."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,278 @@
+"""Leaderboard: partitions with their scores, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from veriwild_clustering.core.partition import Partition
+from veriwild_clustering.core.progress import track
+from veriwild_clustering.core.validation import check_known_names
+from veriwild_clustering.evaluation.agreement import aligned, pairs_of_codes, pairwise_ari
+from veriwild_clustering.evaluation.external import encode, scores_of_codes
+from veriwild_clustering.evaluation.internal import internal_scores
+
+__all__ = ["Leaderboard", "four_digits", "grids", "in_words", "leaderboard"]
+
+_AGREEMENT_ROWS = 2000
+_SIMILAR = 4 / 3
+_LONG = 40
+
+Grids = dict[tuple[str, str], dict[str, tuple[float, float]]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Leaderboard:
+    """Partitions with their scores.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per partition. `leaderboard` says what the columns mean.
+    partitions : list of Partition
+        The partitions, in the order of the rows.
+    agreement : array of shape (n_partitions, n_partitions), float64
+        Adjusted Rand index of each two partitions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor, Partition, leaderboard
+    >>> space = Descriptor("osnet", np.array([[0.0], [1.0], [10.0], [11.0]]))
+    >>> board = leaderboard([Partition(labels, space, "by hand") for labels in ([0, 0, 1, 1], [0, 1, 1, 1])])
+    >>> board
+    Leaderboard(2 partitions, descriptors: osnet)
+    >>> board.of("osnet").table[["n_clusters", "calinski_harabasz"]].round(1)
+       n_clusters  calinski_harabasz
+    0           2              200.0
+    1           2                1.3
+    """
+
+    table: pd.DataFrame
+    partitions: list[Partition]
+    agreement: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.partitions)
+
+    def __repr__(self) -> str:
+        return f"Leaderboard({len(self)} partitions, descriptors: {', '.join(self.table['descriptor'].unique())})"
+
+    def _repr_html_(self) -> str:
+        return _styled(self.table)
+
+    def of(self, descriptor: str) -> Leaderboard:
+        """Return the leaderboard of one descriptor alone: agreement is then within that descriptor."""
+        check_known_names("descriptor", [descriptor], list(self.table["descriptor"].unique()))
+        kept = np.flatnonzero(self.table["descriptor"] == descriptor)
+        table = self.table.iloc[kept].reset_index(drop=True)
+        among = self.agreement[np.ix_(kept, kept)]
+        return Leaderboard(table.assign(**_mean_agreements(table, among)), [self.partitions[i] for i in kept], among)
+
+
+def leaderboard(
+    partitions: Iterable[Partition],
+    *,
+    truth: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    silhouette_sample: int = 2000,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> Leaderboard:
+    """Score partitions and put them side by side.
+
+    Parameters
+    ----------
+    partitions : iterable of Partition
+        Partitions of the same images, in any spaces.
+    truth : array of shape (n_images,), optional
+        Known classes; adds the columns of `external_scores`. They are for judging, never for choosing.
+    groups : array of shape (n_images,), optional
+        Images known to belong together, such as `vehicle_id`; adds `pair_share`, `pair_chance` and
+        `pair_consistency`, which is corrected for chance.
+    silhouette_sample : int, default=2000
+        Number of images over which the silhouette is the mean.
+    random_state : int, default=0
+        Seed of the draws of images for the silhouette and for agreement.
+    n_jobs : int, optional
+        Threads that score; by default as `joblib.parallel_config` says, else one.
+    progress : bool, optional
+        Whether to show a progress bar; by default in a terminal or a notebook.
+
+    Returns
+    -------
+    Leaderboard
+        Its table holds, per partition: `descriptor`, `algorithm`, `params`; `n_clusters`, `smallest_cluster` and
+        `largest_cluster` in images; `noise_fraction` beside `calinski_harabasz`, `davies_bouldin` and `silhouette`;
+        `mean_agreement`, the mean ARI with all other partitions; `algorithm_agreement`, the mean ARI with
+        partitions of the same descriptor by other algorithms that have between 3/4 and 4/3 as many clusters;
+        scores against `groups` and `truth`; `at_grid_edge`, whether a swept numeric parameter has the least or
+        the greatest of its values on the board; `seconds` that fitting took. What is not defined is NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is no partition, they are not of as many images, or `truth` or `groups` has another length.
+
+    Notes
+    -----
+    Calinski–Harabasz, Davies–Bouldin and silhouette compare within one descriptor only; agreement, pair consistency
+    and the scores against truth compare across descriptors. Agreement is measured on 2,000 images drawn at random,
+    or on all if there are fewer, and partitions with fewer than two clusters have no voice in the means. The mean ARI
+    with an ensemble is the criterion of the consensus partition [1]_.
+
+    O(n_partitions * n_images * n_features) + O(n_partitions² * min(n_images, 2000)).
+
+    References
+    ----------
+    .. [1] Strehl, A., & Ghosh, J. (2002). Cluster ensembles: a knowledge reuse framework for combining multiple
+       partitions. JMLR, 3, 583–617. https://doi.org/10.1162/153244303321897735
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor, leaderboard, sweep
+    >>> points = np.concatenate([np.random.default_rng(i).normal(loc=9 * i, size=(20, 2)) for i in range(3)])
+    >>> partitions = sweep(Descriptor("toy", points), {"kmeans": {"n_clusters": [2, 3, 4]}})
+    >>> board = leaderboard(partitions, truth=np.repeat(["car", "bus", "van"], 20))
+    >>> board.table[["params", "ari", "at_grid_edge"]].round(2)
+             params   ari  at_grid_edge
+    0  n_clusters=2  0.56          True
+    1  n_clusters=3  1.00         False
+    2  n_clusters=4  0.95          True
+    """
+    from joblib import Parallel, delayed
+
+    scored = aligned(partitions)
+    classes = None if truth is None else encode("truth", truth, len(scored[0]))
+    identities = None if groups is None else encode("groups", groups, len(scored[0]))
+    jobs = (
+        delayed(_row)(partition, classes, identities, silhouette_sample=silhouette_sample, random_state=random_state)
+        for partition in scored
+    )
+    rows = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
+    table = pd.DataFrame(track(rows, description="scoring", total=len(scored), show=progress))
+    drawn = np.random.default_rng(random_state).permutation(len(scored[0]))[:_AGREEMENT_ROWS]
+    among = pairwise_ari([partition.labels[drawn] for partition in scored])
+    agreements = _mean_agreements(table, among)
+    after = list(table).index("silhouette") + 1
+    for place, (name, values) in enumerate(agreements.items(), start=after):
+        table.insert(place, name, values)
+    return Leaderboard(table.assign(at_grid_edge=_at_grid_edge(scored), seconds=table.pop("seconds")), scored, among)
+
+
+def grids(partitions: Iterable[Partition]) -> Grids:
+    """Return the least and the greatest value of each swept numeric parameter, by (descriptor, algorithm)."""
+    values: dict[tuple[str, str], dict[str, set[float]]] = {}
+    for partition in partitions:
+        swept = values.setdefault((partition.descriptor.name, partition.algorithm), {})
+        for name, value in partition.params.items():
+            # A seed has no order, so it has no edge either.
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "random_state":
+                swept.setdefault(name, set()).add(value)
+    return {
+        key: {name: (min(found), max(found)) for name, found in swept.items() if len(found) > 1}
+        for key, swept in values.items()
+    }
+
+
+def four_digits(value: float) -> str:
+    """Return a number with four significant digits and no exponent where it is large; a dash for NaN."""
+    if np.isnan(value):
+        return "–"
+    return f"{float(f'{value:.4g}'):,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def in_words(column: object) -> str:
+    """Return the name of a column with spaces, at which a table header can break."""
+    return str(column).replace("_", " ")
+
+
+def _row(
+    partition: Partition,
+    classes: NDArray[np.int64] | None,
+    identities: NDArray[np.int64] | None,
+    *,
+    silhouette_sample: int,
+    random_state: int,
+) -> dict[str, Any]:
+    """Return the columns that one partition gives on its own."""
+    scores = internal_scores(partition, silhouette_sample=silhouette_sample, random_state=random_state)
+    shown = {key: value for key, value in partition.params.items() if key != "random_state"}
+    row: dict[str, Any] = {
+        "descriptor": partition.descriptor.name,
+        "algorithm": partition.algorithm,
+        "params": ", ".join(f"{key}={value}" for key, value in shown.items()),
+        "n_clusters": scores.pop("n_clusters"),
+        "smallest_cluster": int(partition.sizes.min(initial=len(partition))) if partition.n_clusters else 0,
+        "largest_cluster": int(partition.sizes.max(initial=0)),
+        "noise_fraction": scores.pop("noise_fraction"),
+        **scores,
+    }
+    if identities is not None:
+        pairs = pairs_of_codes(partition.labels, identities)
+        row |= {"pair_share": pairs["share"], "pair_chance": pairs["chance"], "pair_consistency": pairs["corrected"]}
+    if classes is not None:
+        row |= scores_of_codes(partition.labels, classes)
+    return row | {"seconds": partition.seconds}
+
+
+def _mean_agreements(table: pd.DataFrame, among: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the mean agreement of each partition with all others, and with its peers of other algorithms."""
+    descriptor, algorithm = (table[name].to_numpy(dtype=object) for name in ("descriptor", "algorithm"))
+    n_clusters = table["n_clusters"].to_numpy(dtype=float).clip(1)
+    others = ~np.eye(len(table), dtype=bool) & (n_clusters >= 2)
+    ratio = n_clusters[:, None] / n_clusters
+    peers = (descriptor[:, None] == descriptor) & (algorithm[:, None] != algorithm)
+    similar = (ratio <= _SIMILAR) & (ratio >= 1 / _SIMILAR)
+    return {
+        "mean_agreement": _row_means(among, others),
+        "algorithm_agreement": _row_means(among, others & peers & similar),
+    }
+
+
+def _row_means(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean of the masked values of each row, NaN where there are none."""
+    counts = mask.sum(axis=1)
+    return np.where(counts, (values * mask).sum(axis=1) / np.maximum(counts, 1), np.nan)
+
+
+def _at_grid_edge(partitions: list[Partition]) -> list[bool]:
+    swept = grids(partitions)
+    return [
+        any(
+            partition.params.get(name) in edges
+            for name, edges in swept[partition.descriptor.name, partition.algorithm].items()
+        )
+        for partition in partitions
+    ]
+
+
+def _styled(table: pd.DataFrame) -> str:
+    """Return the table as HTML: four digits, the best of each descriptor marked; of a long one, the notable rows."""
+    by_descriptor = table.groupby("descriptor", sort=False)
+    best = pd.DataFrame(
+        {
+            "calinski_harabasz": table["calinski_harabasz"] == by_descriptor["calinski_harabasz"].transform("max"),
+            "davies_bouldin": table["davies_bouldin"] == by_descriptor["davies_bouldin"].transform("min"),
+            "silhouette": table["silhouette"] == by_descriptor["silhouette"].transform("max"),
+        }
+    )
+    central = by_descriptor["mean_agreement"].rank(ascending=False, method="first") <= 5
+    shown = table if len(table) <= _LONG else table[best.any(axis=1) | central]
+    caption = (
+        "Calinski–Harabasz, Davies–Bouldin and silhouette compare within one descriptor only; its best are marked."
+    )
+    if len(shown) < len(table):
+        notable = "per descriptor those marked and the five with the highest mean agreement"
+        caption += f" {len(shown)} of {len(table)} rows: {notable}."
+    marks = best.loc[shown.index].replace({True: "font-weight:bold;background:#e69f0055", False: ""})
+    formats: dict[Any, Any] = dict.fromkeys(shown.select_dtypes("float"), four_digits) | {"noise_fraction": "{:.1%}"}
+    styler = shown.style.format(formats).apply(lambda _: marks, axis=None, subset=marks.columns)
+    return styler.format_index(in_words, axis="columns").set_caption(caption).to_html()

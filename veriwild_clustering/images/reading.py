@@ -1,0 +1,203 @@
+"""An image of the dataset as pixels: decoded with care, upright, RGB."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from veriwild_clustering.core.dataset import Dataset
+from veriwild_clustering.core.storage.image_store import ImageStore
+from veriwild_clustering.core.validation import DatasetError, check_int
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "thumbnail"]
+
+MAX_PIXELS = 100_000_000
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # formats whose decoders run no program
+_TILE = (225, 225, 225)
+_CROSS = (150, 150, 150)
+_quiet_lock = threading.Lock()
+
+
+class BadImageError(Exception):
+    """An image that cannot be used, with a status for the image table and the detail for the report."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Silence what decoders warn about and turn whatever they raise into a BadImageError.
+
+    The filters of `warnings` are shared by all threads, so one thread decodes at a time; processes do not wait.
+    """
+    with _quiet_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except BadImageError:
+            raise
+        except Exception as error:  # decoders raise anything on damaged bytes: OSError, SyntaxError, struct.error …
+            cut = "truncated" in str(error) or isinstance(error, EOFError)
+            raise BadImageError("truncated" if cut else "unreadable", str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
+    """Give the image with its header read and its pixels not yet decoded.
+
+    Raises
+    ------
+    BadImageError
+        If the file is missing, outside the store, empty, not an image, or above `MAX_PIXELS`; also if decoding fails
+        inside the block.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    data = _read_bytes(store, path)
+    with _decoding():
+        try:
+            image = Image.open(BytesIO(data), formats=_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise BadImageError("too large", f"{error}") from error
+        except UnidentifiedImageError as error:
+            raise BadImageError("unreadable", "not an image of a known format") from error
+        with image:
+            n_pixels = image.width * image.height
+            if n_pixels > MAX_PIXELS:
+                detail = f"{image.width} x {image.height} pixels, at most {MAX_PIXELS // 10**6} megapixels are decoded"
+                raise BadImageError("too large", detail)
+            yield image
+
+
+def _read_bytes(store: ImageStore, path: str) -> bytes:
+    try:
+        data = store.read(path)
+    except FileNotFoundError as error:
+        raise BadImageError("missing", "no such file") from error
+    except DatasetError as error:
+        raise BadImageError("refused", str(error)) from error
+    except OSError as error:
+        raise BadImageError("unreadable", str(error)) from error
+    if not data:
+        raise BadImageError("empty", "the file has zero bytes")
+    return data
+
+
+def read_image(dataset: Dataset, row: int) -> Image.Image:
+    """Return the image of one row: decoded, turned upright as its EXIF orientation says, RGB.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset.
+    row : int
+        Row of the image table.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The image, mode RGB.
+
+    Raises
+    ------
+    DatasetError
+        If the dataset knows no images or the image of this row is missing or broken.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import pandas as pd
+    >>> from PIL import Image
+    >>> from veriwild_clustering import Dataset, ImageStore, read_image
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> Image.new("L", (40, 30)).save(folder / "a.png")
+    >>> dataset = Dataset(pd.DataFrame({"path": ["a.png"]}), image_store=ImageStore(folder))
+    >>> image = read_image(dataset, 0)
+    >>> image.size, image.mode
+    ((40, 30), 'RGB')
+    """
+    path = _path_of(dataset, row)
+    if dataset.image_store is None:
+        raise DatasetError(
+            "This dataset does not know where its image files lie. Open it with "
+            "`Dataset.open(csv, images=...)`, naming their folder or zip."
+        )
+    try:
+        return _decode(dataset.image_store, path, size=None)
+    except BadImageError as error:
+        raise DatasetError(f"The image of row {row}, {path!r}, cannot be read: {error}.") from error
+
+
+def thumbnail(dataset: Dataset, row: int, *, size: int = 96) -> Image.Image:
+    """Return the image of one row scaled to fit a square, or a grey tile with a cross if it cannot be read.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The dataset.
+    row : int
+        Row of the image table.
+    size : int, default 96
+        Side of the square in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, its longer side `size` pixels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from veriwild_clustering import Dataset, thumbnail
+    >>> dataset = Dataset(pd.DataFrame({"path": ["lost.jpg"]}))
+    >>> thumbnail(dataset, 0, size=32).size
+    (32, 32)
+    """
+    size = check_int("size", size, low=1)
+    path = _path_of(dataset, row)
+    if dataset.image_store is None:
+        return _crossed_tile(size)
+    try:
+        return _decode(dataset.image_store, path, size=size)
+    except BadImageError:
+        return _crossed_tile(size)
+
+
+def _path_of(dataset: Dataset, row: int) -> str:
+    return str(dataset.images["path"].iat[check_int("row", row, low=0, high=len(dataset), high_name="n_images")])
+
+
+def _decode(store: ImageStore, path: str, *, size: int | None) -> Image.Image:
+    from PIL import Image, ImageOps
+
+    with open_header(store, path) as image:
+        if size is not None:
+            image.draft("RGB", (2 * size, 2 * size))  # lets JPEG skip detail that the thumbnail cannot show
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    if size is None:
+        return upright
+    scale = size / max(upright.size)
+    target = (max(1, round(upright.width * scale)), max(1, round(upright.height * scale)))
+    return upright.resize(target, Image.Resampling.LANCZOS)
+
+
+def _crossed_tile(size: int) -> Image.Image:
+    from PIL import Image, ImageDraw
+
+    tile = Image.new("RGB", (size, size), _TILE)
+    draw = ImageDraw.Draw(tile)
+    near, far = size // 4, size - 1 - size // 4
+    width = max(1, size // 24)
+    draw.line((near, near, far, far), fill=_CROSS, width=width)
+    draw.line((near, far, far, near), fill=_CROSS, width=width)
+    return tile

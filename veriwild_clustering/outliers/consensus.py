@@ -1,0 +1,61 @@
+"""Join outlier scores of several descriptors and detectors into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from veriwild_clustering.outliers.scores import OutlierScores
+
+__all__ = ["consensus"]
+
+
+def consensus(scores: Sequence[OutlierScores], *, contamination: float | None = None) -> OutlierScores:
+    """Return the consensus of several outlier scores: the mean of all their parts.
+
+    Parameters
+    ----------
+    scores : sequence of OutlierScores
+        Scores of the same images, in other descriptors or by other detectors.
+    contamination : float in [0, 0.5], optional
+        Share of the images to flag. By default the scores decide.
+
+    Returns
+    -------
+    OutlierScores
+        An image that lacks a usable vector somewhere is flagged; its score is the mean of the parts it has.
+
+    Raises
+    ------
+    ValueError
+        If nothing is given, the number of images differs, or a descriptor and detector occur twice.
+
+    Notes
+    -----
+    The parts are −log10 tail probabilities, so their mean is Fisher's way of joining tests up to a factor [1]_. The
+    parts are not independent, hence the threshold is found anew on the joined scores. O(n_images * n_parts).
+
+    References
+    ----------
+    .. [1] Fisher, R. A. (1925). Statistical Methods for Research Workers. Oliver and Boyd, Edinburgh.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor, consensus, detect_outliers
+    >>> vectors = np.random.default_rng(0).normal(loc=3, size=(200, 8))
+    >>> vectors[7] = -vectors[7]
+    >>> spaces = [Descriptor("osnet", vectors), Descriptor("color_model", vectors[:, :4])]
+    >>> joined = consensus([detect_outliers(space) for space in spaces])
+    >>> joined.ranking()[0], joined.table.shape
+    (np.int64(7), (200, 4))
+    """
+    if len(scores) == 0:
+        raise ValueError("`scores` must have at least one OutlierScores. Got none instead.")
+    sizes = {len(part) for part in scores}
+    if len(sizes) > 1:
+        raise ValueError(f"`scores` must be of the same images. Got {sorted(sizes)} images instead.")
+    table = pd.concat([part.table for part in scores], axis=1)
+    params = {"parts": tuple(dict(part.params) for part in scores)}
+    return OutlierScores(table, contamination, params)

@@ -1,0 +1,1 @@
+"""What leaves: maps, galleries, charts, tables, the HTML report."""

@@ -1,0 +1,1 @@
+"""Drawn vehicles with known truth, in VeRi-Wild's raw layout."""
