@@ -17,6 +17,7 @@ from veriwild_clustering.core.validation import check_rows
 __all__ = ["Descriptor", "finite_rows"]
 
 _BLOCK_BYTES = 64 * 2**20
+_FROM_VECTORS: Any = None  # default of `valid`: the rows that are finite
 
 
 def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
@@ -67,7 +68,7 @@ class Descriptor:
 
     name: str
     vectors: NDArray[np.float32]
-    valid: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
+    valid: NDArray[np.bool_] = _FROM_VECTORS
     _: KW_ONLY
     parents: tuple[Descriptor, ...] = ()
     transformer: Any = None

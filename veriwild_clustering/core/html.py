@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["card"]
 
-_STYLE = "border:1px solid #8884;border-radius:6px;padding:.5em 1em;margin:.3em 0;max-width:60em"
+_STYLE = "border:1px solid #8884;border-radius:6px;padding:.5em 1em;margin:.3em 0;max-width:60em;overflow-x:auto"
 
 
 def card(title: str, rows: Mapping[str, Any], *, body: str = "") -> str:

@@ -17,6 +17,7 @@ from veriwild_clustering.core.validation import check_rows, frozen_params
 __all__ = ["NOISE", "Partition", "canonical_labels"]
 
 NOISE = -1
+_FULL: Any = None  # default of `confidence`: 1 in every cluster
 
 
 def canonical_labels(labels: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -99,7 +100,7 @@ class Partition:
     algorithm: str
     _: KW_ONLY
     params: Mapping[str, Any] = field(default_factory=dict)
-    confidence: NDArray[np.float32] = field(default=None)  # type: ignore[assignment]
+    confidence: NDArray[np.float32] = _FULL
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     seconds: float = float("nan")
 

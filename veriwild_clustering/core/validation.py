@@ -28,18 +28,20 @@ def check_int(name: str, value: Any, *, low: int, high: int | None = None, high_
     span = f"[{low}, {high_name or ('inf' if high is None else high)})"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"`{name}` must be an int in {span}. Got {value!r} instead.")
-    if value < low or (high is not None and value >= high):
+    number = int(value)
+    if number < low or (high is not None and number >= high):
         raise ValueError(f"`{name}` must be an int in {span}. Got {value!r} instead.")
-    return int(value)
+    return number
 
 
 def check_real(name: str, value: Any, *, low: float, high: float = np.inf) -> float:
     """Return `value` as a finite float in [low, high], or raise naming the parameter and the value."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number in [{low:g}, {high:g}]. Got {value!r} instead.")
-    if not (np.isfinite(value) and low <= value <= high):
+    number = float(value)
+    if not (np.isfinite(number) and low <= number <= high):
         raise ValueError(f"`{name}` must be a number in [{low:g}, {high:g}]. Got {value!r} instead.")
-    return float(value)
+    return number
 
 
 def check_choice(name: str, value: Any, allowed: Collection[str]) -> str:
