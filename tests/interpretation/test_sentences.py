@@ -68,6 +68,14 @@ def test_claims_are_those_whose_interval_excludes_the_overall_share(partition, t
     assert len(stated.merge(table)) == len(stated)
 
 
+def test_a_cluster_of_two_values_names_both_but_no_third(partition, toy_dataset):
+    images = toy_dataset.images.copy()
+    images["color"] = "white"
+    images.loc[partition.members(1), "color"] = ["grey"] * 16 + ["blue"] * 12 + ["red"] * 12
+    stated = claims(profile(partition, images, columns=["color"]))
+    assert stated.loc[stated["cluster"] == 1, "value"].tolist() == ["grey", "blue"]
+
+
 def test_random_attributes_are_not_claimed(partition, toy_dataset):
     images = toy_dataset.images[["path", "color"]]
     assert describe(partition, images)["text"].str.contains("no known attribute stands out").all()

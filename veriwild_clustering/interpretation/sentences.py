@@ -16,6 +16,7 @@ from veriwild_clustering.interpretation.profiles import profile
 __all__ = ["claims", "describe"]
 
 _MAX_CLAIMS = 3
+_MAX_VALUES = 2
 _MIN_SHARE = 0.2
 _MIN_LIFT = 1.1
 _ATTRIBUTES = {
@@ -60,10 +61,10 @@ def describe(partition: Partition, images: pd.DataFrame, *, columns: Sequence[st
     -----
     The first sentence names at most three attribute values that are more frequent in the cluster than overall: those
     whose 95 % interval of the share lies above the overall share and which hold for at least a fifth of the cluster,
-    at least 1.1 times as often as overall; one value per attribute, what is known of the vehicle and the view before
-    what is measured on the image, in the order of share · log(lift). The second says how far the images spread around
-    the centre of their cluster, against the average over all clustered images, and which centre is nearest.
-    O(n_images * n_clusters * n_features).
+    at least 1.1 times as often as overall; at most two values of one attribute, what is known of the vehicle and the
+    view before what is measured on the image, in the order of share · log(lift). The second says how far the images
+    spread around the centre of their cluster, against the average over all clustered images, and which centre is
+    nearest. O(n_images * n_clusters * n_features).
 
     Examples
     --------
@@ -103,7 +104,8 @@ def claims(table: pd.DataFrame) -> pd.DataFrame:
         "weight": -(stated["share"] * np.log(stated["lift"].to_numpy(dtype=float))),
     }
     ranked = stated.assign(**keys).sort_values(["cluster", *keys], kind="stable").drop(columns=[*keys])
-    return ranked.drop_duplicates(["cluster", "column"]).groupby("cluster").head(_MAX_CLAIMS).reset_index(drop=True)
+    of_column = ranked.groupby(["cluster", "column"]).head(_MAX_VALUES)
+    return of_column.groupby("cluster").head(_MAX_CLAIMS).reset_index(drop=True)
 
 
 def _head(partition: Partition, images: pd.DataFrame, cluster: int) -> str:
