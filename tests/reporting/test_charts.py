@@ -1,3 +1,5 @@
+"""Charts: what is drawn, in which panel, and how it is labelled."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The exported CSV: columns, row order, and a round trip through pandas."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Galleries: which images are drawn where, and what stands beside them."""
+
 from __future__ import annotations
 
 import numpy as np

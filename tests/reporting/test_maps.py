@@ -1,3 +1,5 @@
+"""Maps: points, colours, noise and legend of two- and three-dimensional projections."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""HTML pages: they stand alone, escape what they are given, and run in a browser without an error."""
+
 from __future__ import annotations
 
 import json

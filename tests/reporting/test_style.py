@@ -1,3 +1,5 @@
+"""Palette and labels: distinct colours, and text that fits."""
+
 from __future__ import annotations
 
 import itertools

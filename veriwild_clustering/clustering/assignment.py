@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class PartitionModel:
     algorithm: str
     params: Mapping[str, Any]
     space: Descriptor
+    _: KW_ONLY
     memory: Mapping[str, NDArray[Any]]
 
     def __repr__(self) -> str:
@@ -84,7 +85,7 @@ class PartitionModel:
             For HDBSCAN this costs a nearest-neighbour search over all images, for others next to nothing.
         """
         memory = _family(partition.algorithm).remember(partition)
-        return cls(partition.algorithm, dict(partition.params), _without_rows(partition.descriptor), memory)
+        return cls(partition.algorithm, dict(partition.params), _without_rows(partition.descriptor), memory=memory)
 
     def assign(self, vectors: Mapping[str, ArrayLike]) -> Assigned:
         """Return the cluster of each new image and how firmly it belongs there.
@@ -206,7 +207,7 @@ class PartitionModel:
         content = io.loads(data, trusted=types)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise DatasetError(f"{path} is not a saved partition model.")
-        return cls(content["algorithm"], content["params"], _from_plain(content["space"]), content["memory"])
+        return cls(content["algorithm"], content["params"], _from_plain(content["space"]), memory=content["memory"])
 
 
 def _family(algorithm: str) -> Family:

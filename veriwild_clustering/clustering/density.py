@@ -94,7 +94,8 @@ def eps_knee(distances: ArrayLike) -> float:
 
     Notes
     -----
-    The curve is thinned to 1,000 evenly spaced points, which smooths it and bounds the cost.
+    The curve is thinned to 1,000 evenly spaced points, which smooths it and bounds the cost: O(n) for n
+    distances.
 
     References
     ----------

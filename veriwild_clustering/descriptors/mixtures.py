@@ -178,8 +178,8 @@ def mixtures(descriptors: Sequence[Descriptor], *, step: float = 0.25) -> list[D
 
     Notes
     -----
-    With m descriptors and s = 1 / step there are C(s + m - 1, m - 1) - m mixtures, each a matrix of its own: reduce
-    wide descriptors first.
+    With m descriptors and s = 1 / step there are C(s + m - 1, m - 1) - m mixtures, each a matrix of its own,
+    O(n_images * sum of n_features): reduce wide descriptors first.
 
     Examples
     --------

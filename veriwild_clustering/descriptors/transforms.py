@@ -40,8 +40,8 @@ def transform(descriptor: Descriptor, transformer: Any, *, name: str | None = No
 
     Notes
     -----
-    Costs what the transformer costs, and one float32 copy of the result. `TSNE` has no `transform`: its result is
-    a map of these rows alone, and `compute` says so.
+    Costs what fitting the transformer costs, and a float32 copy of the result, O(n_images * n_features).
+    `TSNE` has no `transform`: its result is a map of these rows alone, and `compute` says so.
 
     Examples
     --------
