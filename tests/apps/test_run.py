@@ -36,7 +36,7 @@ def test_run_writes_every_output_and_says_where(project: Path, capsys: pytest.Ca
     shown = capsys.readouterr().out
     outputs = [
         "transport_dataset.csv",
-        "reports/transport_clustering.ipynb",
+        "transport_clustering.executed.ipynb",
         "best_partition.csv",
         "reports/report.html",
     ]
@@ -78,8 +78,16 @@ def test_failing_cell_is_named_and_the_copy_shows_how_far_it_came(
     assert main(["run", "--folder", str(project)]) == 1
     shown = capsys.readouterr().err
     assert "Cell 1 of transport_clustering.ipynb failed: ZeroDivisionError: division by zero" in shown
-    cells = nbformat.read(project / "reports" / "transport_clustering.ipynb", as_version=4).cells
+    cells = nbformat.read(project / "transport_clustering.executed.ipynb", as_version=4).cells
     assert [cell.execution_count for cell in cells] == [1, 2, None]
+
+
+def test_executed_copy_keeps_no_progress_bars(project: Path) -> None:
+    bar = "from veriwild_clustering.core.progress import track\nlist(track(range(3), description='work'))"
+    write_notebook(project / "transport_clustering.ipynb", bar, WRITES_OUTPUTS)
+    assert main(["run", "--folder", str(project)]) == 0
+    outputs = nbformat.read(project / "transport_clustering.executed.ipynb", as_version=4).cells[0].outputs
+    assert [output.output_type for output in outputs] == ["execute_result"]
 
 
 def test_notebook_that_writes_no_outputs_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

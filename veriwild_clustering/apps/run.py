@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     project = _Project(arguments.folder.resolve())
     if not project.notebook.is_file():
         raise DatasetError(f"There is no {project.notebook}. Run in the project's folder, or name it with --folder.")
-    project.executed.parent.mkdir(exist_ok=True)
+    project.reports.mkdir(exist_ok=True)
     failed = _make_dataset(project, arguments.raw_data or _find_or_draw(project.root)) or _make_reports(project)
     if failed:
         return failed
@@ -70,8 +71,12 @@ class _Project:
         return self.root / "transport_dataset.csv"
 
     @property
-    def executed(self) -> Path:
-        return self.root / "reports" / self.notebook.name
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def executed(self) -> Path:  # beside the original, so that its links to reports/ lead somewhere
+        return self.notebook.with_suffix(".executed.ipynb")
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -79,7 +84,7 @@ class _Project:
             "dataset": self.dataset,
             "executed notebook": self.executed,
             "best partition": self.root / "best_partition.csv",
-            "HTML report": self.root / "reports" / "report.html",
+            "HTML report": self.reports / "report.html",
         }
 
     def is_current(self, step: str, files: Iterable[Path]) -> bool:
@@ -92,7 +97,7 @@ class _Project:
         self._stamp(step).write_text(_fingerprint(files))
 
     def _stamp(self, step: str) -> Path:
-        return self.executed.parent / f".{step}.stamp"
+        return self.reports / f".{step}.stamp"
 
 
 def _fingerprint(files: Iterable[Path]) -> str:
@@ -162,7 +167,7 @@ def _execute(notebook: Path, executed: Path) -> str:
     )
     print(f"Executing {notebook.name}: {len(content.cells)} cells", flush=True)
     error = ""
-    with client.setup_kernel():
+    with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1"}):  # no bars in what is kept
         for index, cell in enumerate(track(content.cells, description=notebook.name)):
             try:
                 client.execute_cell(cell, index)
