@@ -44,6 +44,7 @@ def partition() -> Partition:
 
 
 def test_counts_shares_and_intervals_agree_with_brute_force(partition, images):
+    images = images.drop(columns="vehicle_id")
     table = profile(partition, images, columns=["type", "color"])
     assert len(table) > 10
     for row in table.itertuples():
@@ -56,6 +57,27 @@ def test_counts_shares_and_intervals_agree_with_brute_force(partition, images):
             [row.share, row.overall_share, row.lift, row.low, row.high],
             [count / known, overall, count / known / overall, interval.low, interval.high],
         )
+
+
+def test_images_of_one_vehicle_are_one_observation(partition, images):
+    vehicles = images.assign(type=np.where(images.index // 4 % 3 > 0, "bus", "car"))
+    table = profile(partition, vehicles, columns=["type"])
+    one_each = vehicles.iloc[100::4]  # cluster 1 and 2 hold four images of each of their vehicles
+    for row in table[table["cluster"] > 0].itertuples():
+        members = one_each["type"][partition.labels[one_each.index] == row.cluster]
+        interval = binomtest(int((members == row.value).sum()), len(members)).proportion_ci(method="wilson")
+        np.testing.assert_allclose([row.low, row.high], [interval.low, interval.high])
+
+
+def test_vehicles_seen_unequally_often_count_as_their_effective_number():
+    labels = np.zeros(12, dtype=int)
+    partition = Partition(labels, Descriptor("osnet", np.zeros((12, 1))), "kmeans")
+    images = pd.DataFrame({"vehicle_id": ["a"] * 6 + ["b"] * 3 + ["c", None, None], "type": ["bus"] * 6 + ["car"] * 6})
+    table = profile(partition, images, columns=["type"])
+    effective = 12**2 / (6**2 + 3**2 + 1 + 1 + 1)
+    z = 1.959963984540054
+    ends = np.array([0.5 - z / 2 * np.sqrt(1 / (effective + z**2)), 0.5 + z / 2 * np.sqrt(1 / (effective + z**2))])
+    np.testing.assert_allclose(table[["low", "high"]].to_numpy(), [ends, ends])
 
 
 def test_missing_values_are_counted_and_shares_add_up(partition, images):
