@@ -38,7 +38,7 @@ lint: $(VENV)/test.stamp  ## lint, format, types and import contract alone
 	$(BIN)/lint-imports
 
 clean:  ## remove the environment and everything generated; raw_data/ stays
-	rm -rf $(VENV) transport_dataset transport_dataset.csv best_partition.csv reports .sweeps
+	rm -rf $(VENV) transport_dataset transport_dataset.csv best_partition.csv reports .sweeps *.executed.ipynb
 	rm -rf *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # -e: the package runs from this folder, so an edited line is used at once, and `veriwild` is on the environment's path.

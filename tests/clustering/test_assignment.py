@@ -218,7 +218,7 @@ def test_umap_places_but_cannot_be_saved(toy_space: Descriptor, tmp_path: Path):
 
 
 def test_files_that_are_not_models_are_refused(tmp_path: Path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DatasetError, match=r"does not exist\. A model is written by"):
         PartitionModel.load(tmp_path / "absent.skops")
     (tmp_path / "text.skops").write_text("not a model")
     with pytest.raises(DatasetError, match="is not a saved partition model"):

@@ -86,7 +86,7 @@ def test_cut_tree_by_hand():
 
 
 def test_agglomerative_refuses_more_images_than_pairs_fit_in_memory():
-    large = Descriptor("large", np.zeros((MAX_IMAGES + 1, 1), dtype=np.float32))
+    large = Descriptor("large", np.arange(MAX_IMAGES + 1)[:, None])
     with pytest.raises(ValueError, match=r"at most 20,000 of them\. Got 20,001\. Sweep a sample"):
         sweep(large, {"agglomerative": {"n_clusters": 2}})
 

@@ -154,6 +154,8 @@ def test_descriptors_are_checked(toy_space: Descriptor):
         sweep([toy_space, toy_space], grid)
     with pytest.raises(ValueError, match=r"'one' has 1 usable rows\. Clustering needs at least 3"):
         sweep(Descriptor("one", np.eye(1)), grid)
+    with pytest.raises(ValueError, match=r"usable vectors of 'same' are all equal: there are no clusters to find"):
+        sweep(Descriptor("same", np.ones((20, 2))), grid)
     with pytest.raises(TypeError, match="`random_state` must be an int"):
         sweep(toy_space, grid, random_state=None)
 
@@ -161,7 +163,7 @@ def test_descriptors_are_checked(toy_space: Descriptor):
 def test_a_fit_that_fails_says_which(toy_space: Descriptor):
     with pytest.raises(ValueError, match=r"reg_covar|ill-defined") as caught:
         sweep(
-            Descriptor("flat", np.zeros((20, 2), dtype=np.float32)),
+            Descriptor("flat", np.repeat([[0, 0], [1, 0]], 10, axis=0)),
             {"gaussian_mixture": {"n_clusters": 2, "reg_covar": 0.0, "init_params": "random"}},
         )
     assert "While fitting gaussian_mixture with {'n_clusters': 2" in caught.value.__notes__[0]

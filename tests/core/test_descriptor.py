@@ -58,6 +58,11 @@ def test_a_dataset_refuses_descriptors_of_another_length(toy_dataset):
         Dataset(toy_dataset.images, {"short": Descriptor("short", np.ones((2, 2), dtype=np.float32))})
 
 
+def test_a_dataset_refuses_a_table_without_paths(toy_dataset):
+    with pytest.raises(DatasetError, match="The image table must have a column `path`"):
+        Dataset(toy_dataset.images.drop(columns="path"))
+
+
 def test_a_dataset_names_the_descriptors_it_has(toy_dataset):
     with pytest.raises(ValueError, match=r"Unknown descriptor 'osnet'\. Known: 'toy'"):
         toy_dataset["osnet"]

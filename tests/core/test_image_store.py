@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from joblib import Parallel, delayed
 
 from veriwild_clustering import DatasetError, ImageStore
 from veriwild_clustering.core.storage.image_store import safe_path
-from veriwild_clustering.core.storage.raw_data import find_image_store
+from veriwild_clustering.core.storage.raw_data import find_image_store, locate_raw_data
 
 LAYOUTS = ["plain", "doubled", "zip", "doubled zip", "bare zip"]
 
@@ -129,6 +130,48 @@ def test_damaged_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "veriwild.zip").write_bytes(b"PK not a zip")
     with pytest.raises(DatasetError, match=r"veriwild\.zip cannot be read as a zip"):
         ImageStore(tmp_path / "veriwild.zip").read("a.jpg")
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2]])
+def test_damaged_zip_stops_the_search_for_images(
+    damage: Callable[[bytes], bytes], build_raw: Callable[..., Path]
+) -> None:
+    """Half a download would otherwise pass for a set of images that are all missing."""
+    raw = build_raw("zip")
+    (raw / "veriwild.zip").write_bytes(damage((raw / "veriwild.zip").read_bytes()))
+    with pytest.raises(DatasetError, match=r"veriwild\.zip cannot be read as a zip.*Download it again or move it away"):
+        locate_raw_data(raw)
+
+
+def test_encrypted_member_is_an_os_error(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a.jpg", b"image")
+    data = bytearray(stream.getvalue())
+    data[6] |= 1  # the flag of encryption in the header of the member and in the index
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "veriwild.zip").write_bytes(data)
+    with pytest.raises(OSError, match=r"the zip member 'a\.jpg' is damaged or encrypted: .*password"):
+        ImageStore(tmp_path / "veriwild.zip").read("a.jpg")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_not_a_plain_file_is_no_image(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a.jpg")
+    store = ImageStore(tmp_path)
+    assert "a.jpg" not in store
+    with pytest.raises(FileNotFoundError, match=r"'a\.jpg' is not a file"):
+        store.read("a.jpg")
+
+
+def test_name_too_long_for_the_disk_is_not_there(tmp_path: Path) -> None:
+    assert "a/" + "x" * 5000 not in ImageStore(tmp_path)
+
+
+def test_one_stray_path_does_not_hide_the_images(build_raw: Callable[..., Path], jpegs: dict[str, bytes]) -> None:
+    store = find_image_store([build_raw("doubled")], [*jpegs, "elsewhere/1.jpg"])
+    assert store is not None
+    assert all(path in store for path in jpegs)
 
 
 def test_damaged_member_is_an_os_error(tmp_path: Path) -> None:

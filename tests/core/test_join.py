@@ -24,7 +24,7 @@ NAMES = ["efficientnet-b7", "osnet", "type_model", "color_model"]
 
 def write_vehicle_info(raw: Path, paths: list[str], *, lines: dict[int, str] | None = None) -> None:
     rows = [
-        f"{path.split('/')[2]}/{Path(path).stem};{row % 3:02d};2018-03-11 10:00:0{row % 10};Audi A{row % 4};SUV;white"
+        f"{path.split('/')[2]}/{Path(path).stem};{row % 3:02d};2018-03-11 10:00:0{row % 10};Audi A{row % 4};SUV;white;"
         for row, path in enumerate(paths)
     ]
     for row, line in (lines or {}).items():
@@ -125,7 +125,7 @@ def test_bad_images_are_kept_flagged_counted_and_listed(build_raw: BuildRaw, out
 def test_attributes_come_from_both_files(build_raw: BuildRaw, output: Path) -> None:
     raw = build_raw("")
     paths = locate_raw_data(raw).paths
-    write_vehicle_info(raw, list(paths), lines={0: "", 1: f"99999/{Path(paths[1]).stem};07;now;VW;bus;red"})
+    write_vehicle_info(raw, list(paths), lines={0: "", 1: f"99999/{Path(paths[1]).stem};07;now;VW;bus;red;"})
     truth = pd.DataFrame({"path": paths, "camera": "00", "view": "rear", "width": 7, "vehicle_id": "00000"})
     truth["model"] = "Lada"
     truth.iloc[::-1].iloc[1:].to_csv(raw / "truth.csv", index=False)  # another order, one image left out
@@ -151,7 +151,10 @@ def test_attributes_come_from_both_files(build_raw: BuildRaw, output: Path) -> N
         ("view\nrear\n", r"truth\.csv has no column `path` and 1 rows for 36 images"),
         ("path,view\na.jpg,rear\na.jpg,side\n", r"names the image 'a\.jpg' more than once"),
         ("path,view\n../a.jpg,rear\n", r"truth\.csv: The path '\.\./a\.jpg' leaves"),
-        ("path,view\na.jpg,rear,7,8\n", r"names none of the images|cannot be read as a table"),
+        ("path,view\na.jpg,rear,7,8\n", r"truth\.csv has lines with more cells than its header"),
+        ("view\n" + "rear,x\n" * 36, r"truth\.csv has lines with more cells than its header"),
+        ("path;view\n" + "a.jpg;rear\n" * 36, r"truth\.csv separates its columns with `;`"),
+        ("osnet_0\n" + "a\n" * 36, r"The column 'osnet_0' of truth\.csv has the name of a column of vectors"),
     ],
 )
 def test_unfit_truth_is_refused(text: str, message: str, build_raw: BuildRaw, output: Path) -> None:
@@ -219,6 +222,8 @@ def test_second_join_replaces_the_first_and_foreign_files_stay(build_raw: BuildR
         ("folder.csv", r"Cannot write .*folder\.csv: it is a folder"),
         ("table.txt", r"must be a name that ends in \.csv"),
         ("raw_data.csv", "would put its vectors into the raw data"),
+        ("raw_data/descriptors.csv", "would put its vectors into the raw data"),
+        ("raw_data/images_paths.csv", r"images_paths\.csv is a file of the raw data"),
     ],
 )
 def test_unwritable_output_is_named(place: str, message: str, build_raw: BuildRaw, tmp_path: Path) -> None:

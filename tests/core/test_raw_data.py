@@ -130,6 +130,12 @@ def test_what_is_missing_is_named(build_raw: BuildRaw, tmp_path: Path) -> None:
         locate_raw_data(raw)
 
 
+def test_origin_that_is_not_text_does_not_stop_the_join(build_raw: BuildRaw) -> None:
+    raw = build_raw()
+    (raw / "origin.txt").write_bytes(b"drawn \xff")
+    assert locate_raw_data(raw).origin == "drawn \N{REPLACEMENT CHARACTER}"
+
+
 LINES = ["veriwild\\1\\00001\\000001.jpg", "veriwild\\10\\00002\\000002.jpg"]
 
 
@@ -167,6 +173,7 @@ def test_harmless_variants_of_the_list(text: str, build_raw: BuildRaw) -> None:
         ("paths\n" + "/x\n" * 5, r"row 2 \(line 4\) '/x' and 2 more\. Restore the original file"),
         ("paths\n\xff\xfe", "cannot be read as a CSV in UTF-8"),
         ("paths\n{0}\na\x00b\n", "row 1"),
+        ('paths\n"{0}\n' + "{1}\n" * 99, r"^.{0,500}$"),  # an open quote swallows the rest of the file
     ],
 )
 def test_unusable_lists_are_refused_with_their_rows(text: str, message: str, build_raw: BuildRaw) -> None:

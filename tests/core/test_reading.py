@@ -50,7 +50,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda csv: (csv.with_suffix("") / "osnet.npy").unlink(),
         r"osnet\.npy, the vectors of 'osnet', is missing",
     ),
-    "cut vectors": (lambda csv: cut(csv.with_suffix("") / "osnet.npy", 4), r"osnet\.npy is truncated or damaged"),
+    "cut vectors": (
+        lambda csv: cut(csv.with_suffix("") / "osnet.npy", 4),
+        r"osnet\.npy is truncated or not a \.npy file",
+    ),
     "long vectors": (
         lambda csv: lengthen(csv.with_suffix("") / "osnet.npy"),
         r"osnet\.npy is longer than its header says",
@@ -87,6 +90,21 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda csv: (csv.with_suffix("") / "manifest.json").write_text('{"format_version": 1}'),
         r"manifest\.json is damaged: it lacks descriptors, images",
     ),
+    "no list of descriptors": (lambda csv: edit_manifest(csv, descriptors=None), r"manifest\.json is damaged"),
+    "descriptors as text": (
+        lambda csv: edit_manifest(csv, descriptors="osnet"),
+        r"manifest\.json is damaged: it lacks",
+    ),
+    "empty descriptor": (lambda csv: edit_manifest(csv, descriptors=[{}]), r"is damaged: it lacks .*name"),
+    "images as text": (lambda csv: edit_manifest(csv, images="x"), r"manifest\.json is damaged: it lacks inside"),
+    "semicolons": (
+        lambda csv: csv.write_text(csv.read_text().replace(",", ";")),
+        r"no column `path`.*A spreadsheet may have saved it with `;`",
+    ),
+    "a cell too many": (
+        lambda csv: csv.write_text(csv.read_text().replace("True\n", "True,x\n")),
+        r"dataset\.csv is damaged",
+    ),
     "newer format": (lambda csv: edit_manifest(csv, format_version=2), "has format 2; this version reads 1"),
 }
 
@@ -97,6 +115,13 @@ def test_damage_is_named_with_its_remedy(damage: str, written: Path) -> None:
     inflict(written)
     with pytest.raises(DatasetError, match=message):
         Dataset.open(written)
+
+
+@pytest.mark.parametrize("place", [".", "/", "", "transport_dataset"])
+def test_folder_in_place_of_the_csv_is_named(place: str, written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(written.parent)
+    with pytest.raises(DatasetError, match=r"is a folder\. Name the CSV"):
+        Dataset.open(place)
 
 
 def test_changed_bytes_are_found_by_verification(written: Path) -> None:

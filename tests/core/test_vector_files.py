@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from veriwild_clustering import DatasetError
-from veriwild_clustering.core.storage.vector_files import read_vectors, write_npy
+from veriwild_clustering.core.storage.vector_files import as_float32, read_vectors, write_npy
 
 PATHS = ["a/1.jpg", "a/2.jpg", "a/3.jpg"]
 MATRIX = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
@@ -80,6 +80,11 @@ def test_pickle_that_would_run_code_runs_nothing(protocol: int, *, wrapped: bool
         (b"cnumpy\nndarray\n.", "must hold one NumPy array"),
         (b"cnumpy\nndarray\n)R}b.", "sets the state of something"),
         (b"cnumpy.core.multiarray\n_reconstruct\n)R.", "without a dtype"),
+        (b"Pan image\n.", "truncated or damaged: .*persistent"),
+        (b"\x80\x02\x82\x01.", "truncated or damaged: unregistered extension code 1"),
+        (b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b"abc.", "truncated or damaged"),
+        (b"\x80\x05\x96" + (2**36).to_bytes(8, "little") + b"abc.", "truncated or damaged"),
+        (b"\x80\x02Nr\xff\xff\xff\x7f.", "holds a NoneType"),  # would reserve 32 GiB for the memo of a C unpickler
         (b"\x80\x04\x95", "truncated or damaged"),
         (b"", "truncated or damaged"),
         (b"not a pickle", "truncated or damaged"),
@@ -144,6 +149,52 @@ def test_wrong_contents_are_refused(value: Any, message: str, kind: str, tmp_pat
         read_vectors(file, PATHS)
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("(1000000000000, 512)", "truncated or not a .npy file: mmap length is greater than file size"),
+        ("(-3, 4)", "truncated or not a .npy file"),
+        ("(4611686018427387904, 4)", "truncated or not a .npy file"),
+    ],
+)
+def test_npy_that_claims_an_impossible_shape_is_named(shape: str, message: str, tmp_path: Path) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(48)
+    (tmp_path / "vectors.npy").write_bytes(data)
+    with pytest.raises(DatasetError, match=message):
+        read_vectors(tmp_path / "vectors.npy", PATHS)
+
+
+def test_pickle_under_the_name_npy_is_told_its_name(tmp_path: Path) -> None:
+    pickled(tmp_path, MATRIX).rename(tmp_path / "vectors.npy")
+    with pytest.raises(DatasetError, match=r"vectors\.npy is not a \.npy file\. If it is a pickle, name it \.pickle"):
+        read_vectors(tmp_path / "vectors.npy", PATHS)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", ">f8", "u1", ">i4", "<i8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["pickle", "npy"])
+def test_real_numbers_of_every_type_and_order_are_read(
+    dtype: str, order: Literal["C", "F"], kind: str, tmp_path: Path
+) -> None:
+    matrix = np.asarray(np.arange(12).reshape(3, 4), dtype=dtype, order=order)
+    np.save(tmp_path / "vectors.npy", matrix)
+    file = pickled(tmp_path, matrix) if kind == "pickle" else tmp_path / "vectors.npy"
+    np.testing.assert_array_equal(as_float32(read_vectors(file, PATHS)), np.arange(12, dtype="f4").reshape(3, 4))
+
+
+def test_empty_cells_behind_the_last_column_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "vectors.csv").write_text("x,y\n1,2,\n3,4,\n5,6,\n")
+    np.testing.assert_array_equal(read_vectors(tmp_path / "vectors.csv", PATHS), [[1, 2], [3, 4], [5, 6]])
+
+
+@pytest.mark.parametrize(("name", "keys"), [("path", PATHS), ("number", [7, 8, 9])])
+def test_index_of_a_parquet_gives_paths_or_nothing(name: str, keys: list, tmp_path: Path) -> None:
+    table = pd.DataFrame(MATRIX, index=pd.Index(keys, name=name)).rename(columns=str)
+    table.iloc[:: -1 if name == "path" else 1].to_parquet(tmp_path / "vectors.parquet")
+    np.testing.assert_array_equal(read_vectors(tmp_path / "vectors.parquet", PATHS), MATRIX)
+
+
 def test_npy_is_mapped_and_a_truncated_one_named(tmp_path: Path) -> None:
     file = tmp_path / "vectors.npy"
     np.save(file, MATRIX)
@@ -185,8 +236,12 @@ def test_tables_with_paths_are_matched_by_path(suffix: str, tmp_path: Path) -> N
     ("text", "message"),
     [
         ("name,x\na,1\nb,2\nc,3\n", "column 'name' does not hold numbers alone"),
-        ("path,x\na/1.jpg,1\na/1.jpg,2\n", "names the image 'a/1.jpg' twice"),
+        ("path,x\na/1.jpg,1\na/1.jpg,2\n", "names the image 'a/1.jpg' more than once"),
+        ("path,x\n../../etc,1\n", r"vectors\.csv: The path '\.\./\.\./etc' leaves"),
+        ("path,x\n,1\n", r"vectors\.csv: The path '' names no file"),
         ("x,y\n1,2\n3,4,5\n", "cannot be read as a table"),
+        ("x;y\n1,5;2,5\n3,5;4,5\n5,5;6,5\n", "more cells than its header"),
+        ("x,y\n1,2,7\n3,4,8\n5,6,9\n", "more cells than its header"),
         ("5,1\n6,2\n7,3\n8,4\n", "has 4 rows but"),
         ("", "cannot be read as a table"),
     ],

@@ -24,7 +24,7 @@ def holed_space(toy_space: Descriptor) -> Descriptor:
 def test_result_is_that_of_the_transformer_on_the_usable_rows(holed_space: Descriptor):
     result = transform(holed_space, make_pipeline(StandardScaler(), PCA(3, random_state=0)))
     usable = np.delete(holed_space.vectors, [3, 70], axis=0)
-    expected = make_pipeline(StandardScaler(), PCA(3, random_state=0)).fit_transform(usable)
+    expected = make_pipeline(StandardScaler(), PCA(3, random_state=0)).fit(usable).transform(usable)
     np.testing.assert_array_equal(result.usable(), expected)
     assert result.vectors.dtype == np.float32
     assert np.flatnonzero(~result.valid).tolist() == [3, 70]
@@ -38,6 +38,14 @@ def test_history_is_kept_and_places_new_rows(toy_space: Descriptor):
     assert result.roots == (toy_space,)
     assert result.params["n_components"] == 2
     np.testing.assert_allclose(result.compute(lambda root: root.vectors[:5]), result.vectors[:5], atol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda pca: pca, lambda pca: make_pipeline(StandardScaler(), "passthrough", pca)])
+def test_known_rows_placed_as_new_ones_land_where_they_lie(wrap):
+    wide = Descriptor("wide", np.random.default_rng(0).normal(size=(600, 550)))
+    # The randomised solver's `fit_transform` gives other coordinates than its `transform`.
+    result = transform(wide, wrap(PCA(40, svd_solver="randomized", iterated_power=1, random_state=0)))
+    np.testing.assert_array_equal(result.compute(lambda root: root.vectors), result.vectors)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,13 @@ def test_neither_the_parent_nor_the_transformer_passed_in_changes(toy_space: Des
 def test_sparse_results_become_dense():
     result = transform(Descriptor("codes", np.array([[0.0], [1.0], [2.0]])), OneHotEncoder())
     np.testing.assert_array_equal(result.vectors, np.eye(3))
+
+
+def test_equal_vectors_are_refused():
+    vectors = np.ones((5, 3), dtype=np.float32)
+    vectors[1] = np.nan
+    with pytest.raises(ValueError, match=r"usable vectors of 'same' are all equal: there is nothing to transform"):
+        transform(Descriptor("same", vectors), PCA(2))
 
 
 def test_constant_columns_are_not_a_problem(toy_space: Descriptor):

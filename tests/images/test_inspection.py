@@ -42,6 +42,7 @@ FILES = {
     "half.jpg": (encoded()[: len(encoded()) // 2], "truncated", "truncated"),
     "nearly.jpg": (encoded()[:-64], "truncated", "truncated"),
     "half.png": (encoded(kind="PNG")[: len(encoded(kind="PNG")) // 2], "truncated", "truncated"),
+    "start.jpg": (encoded()[:100], "truncated", "Truncated File Read"),
     "text.jpg": (b"<html>404 Not Found</html>", "unreadable", "not an image"),
     "script.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unreadable", "not an image"),
     "header.jpg": (encoded()[:4], "unreadable", ""),

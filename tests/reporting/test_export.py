@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,3 +75,10 @@ def test_an_output_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path, 
         export_partition(tmp_path / "best.csv", dataset, partition)
     assert not list((tmp_path / "best.csv").iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best.csv", "images"]
+
+
+def test_unknown_vehicles_are_empty(dataset: Dataset, partition: Partition, tmp_path: Path) -> None:
+    some = dataset.images.assign(vehicle_id=[None, *dataset.images["vehicle_id"][1:]])
+    for images, n_unknown in ((some, 1), (dataset.images.drop(columns="vehicle_id"), 60)):
+        export_partition(tmp_path / "best.csv", Dataset(images), partition)
+        assert pd.read_csv(tmp_path / "best.csv", dtype=str)["vehicle_id"].isna().sum() == n_unknown

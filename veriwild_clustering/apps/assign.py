@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = PartitionModel.load(arguments.model)
     dataset = Dataset.open(arguments.dataset)
     labels, confidence = model.assign({descriptor.name: descriptor.vectors for descriptor in dataset})
-    table = dataset.images[["path", "vehicle_id"]].assign(cluster=labels, confidence=confidence)
+    table = dataset.images.reindex(columns=["path", "vehicle_id"]).assign(cluster=labels, confidence=confidence)
     with write_atomically(arguments.output) as temporary:
         table.to_csv(temporary, index=False)
     print(f"{len(table):,} images assigned: {arguments.output}")

@@ -188,14 +188,14 @@ class PartitionModel:
 
         Raises
         ------
-        FileNotFoundError
-            If there is no such file.
         DatasetError
-            If the file is not such a model, or holds other types than those of scikit-learn, NumPy, SciPy and this
-            package that skops knows to be safe.
+            If there is no such file, it is not such a model, or it holds other types than those of scikit-learn,
+            NumPy, SciPy and this package that skops knows to be safe.
         """
         from skops import io
 
+        if not Path(path).is_file():
+            raise DatasetError(f"The file {path} does not exist. A model is written by `PartitionModel.save`.")
         data = Path(path).read_bytes()
         try:
             types = io.get_untrusted_types(data=data)

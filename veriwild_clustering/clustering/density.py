@@ -14,10 +14,10 @@ from veriwild_clustering.clustering.family import (
     Family,
     Params,
     centroid_confidence,
-    centroids,
     nearest_center,
 )
 from veriwild_clustering.core.descriptor import Descriptor
+from veriwild_clustering.core.geometry import centroids
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_real
 

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import Descriptor
+from veriwild_clustering.core.geometry import centroids, own_and_other, row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_known_names
 
-__all__ = ["EstimatorFamily", "Family", "centroid_confidence", "centroids", "nearest_center", "row_blocks"]
+__all__ = ["EstimatorFamily", "Family", "centroid_confidence", "nearest_center"]
 
 Params = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 Assigned = tuple[NDArray[np.int32], NDArray[np.float32]]
-
-_BLOCK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -129,21 +128,6 @@ class EstimatorFamily(Family):
         return clone(self.prototype)
 
 
-def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
-    """Yield slices that cover `n_rows` rows, each of at most about 64 MB."""
-    step = max(1, _BLOCK_BYTES // max(1, row_bytes))
-    for start in range(0, n_rows, step):
-        yield slice(start, start + step)
-
-
-def centroids(vectors: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the mean of each cluster, shape (n_clusters, n_features), for canonical labels; O(n * d)."""
-    order = np.argsort(labels, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(labels + 1))[:-1])[1:]  # what comes first is noise
-    means = [vectors[rows].mean(axis=0, dtype=np.float64) for rows in members]
-    return np.asarray(means, dtype=np.float64).reshape(len(means), vectors.shape[1])
-
-
 def _center_distances(
     vectors: NDArray[np.float32], centers: NDArray[Any]
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
@@ -172,11 +156,7 @@ def centroid_confidence(
 
 def _margin(distances: NDArray[np.float64], own: NDArray[Any]) -> NDArray[np.float64]:
     """Return 1 − d_own / d_other per row; a row that lies on both centers has no margin."""
-    index = own[:, None]
-    own_distance = np.take_along_axis(distances, index, axis=1)[:, 0]
-    others = distances.copy()
-    np.put_along_axis(others, index, np.inf, axis=1)
-    nearest_other = others.min(axis=1)
+    own_distance, nearest_other = own_and_other(distances, own)
     ratio = np.divide(own_distance, nearest_other, out=np.ones_like(own_distance), where=nearest_other > 0)
     return np.clip(1 - ratio, 0, 1)
 

@@ -128,6 +128,11 @@ def _check_descriptors(descriptors: Sequence[Descriptor]) -> None:
                 f"Descriptor {descriptor.name!r} has {descriptor.n_valid} usable rows. "
                 f"Clustering needs at least {_FEWEST_ROWS}."
             )
+        if descriptor.is_constant:
+            raise ValueError(
+                f"The usable vectors of {descriptor.name!r} are all equal: there are no clusters to find. "
+                f"Leave this descriptor out."
+            )
     names = [descriptor.name for descriptor in descriptors]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.family import Arrays, Assigned, Family, Params, row_blocks
+from veriwild_clustering.clustering.family import Arrays, Assigned, Family, Params
+from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.partition import Partition, canonical_labels
 
 __all__ = ["GaussianMixtureFamily"]

@@ -37,7 +37,7 @@ class Dataset:
     Raises
     ------
     DatasetError
-        If a descriptor has another number of rows than the image table.
+        If the image table has no column `path`, or a descriptor has another number of rows.
 
     Examples
     --------
@@ -56,6 +56,8 @@ class Dataset:
     origin: str = ""
 
     def __post_init__(self) -> None:
+        if "path" not in self.images:
+            raise DatasetError("The image table must have a column `path`: it names the image of each row.")
         for name, descriptor in self.descriptors.items():
             if len(descriptor) != len(self.images):
                 raise DatasetError(

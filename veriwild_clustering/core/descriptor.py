@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.html import card
 from veriwild_clustering.core.validation import check_rows
 
 __all__ = ["Descriptor", "finite_rows"]
 
-_BLOCK_BYTES = 64 * 2**20
 _FROM_VECTORS: Any = None  # default of `valid`: the rows that are finite
 
 
 def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which rows of `vectors` hold finite numbers alone, reading a memory map block by block."""
     n_rows, n_features = vectors.shape
-    step = max(1, _BLOCK_BYTES // max(1, n_features * vectors.itemsize))
     finite = np.empty(n_rows, dtype=bool)
-    for start in range(0, n_rows, step):
-        finite[start : start + step] = np.isfinite(vectors[start : start + step]).all(axis=1)
+    for rows in row_blocks(n_rows, n_features * vectors.itemsize):
+        finite[rows] = np.isfinite(vectors[rows]).all(axis=1)
     return finite
 
 
@@ -111,6 +110,13 @@ class Descriptor:
         """Number of rows with a usable vector."""
         return int(np.count_nonzero(self.valid))
 
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether all usable rows are equal, so that nothing tells the images apart."""
+        rows = np.flatnonzero(self.valid)
+        blocks = (rows[block] for block in row_blocks(len(rows), self.vectors.itemsize * self.n_features))
+        return all((self.vectors[block] == self.vectors[rows[0]]).all() for block in blocks)
+
     @property
     def recipe(self) -> str:
         """How it was made, as a line of text."""
@@ -132,9 +138,8 @@ class Descriptor:
         """SHA-256 over shape, validity and vectors; costs one pass over the matrix, then is remembered."""
         digest = hashlib.sha256(repr(self.vectors.shape).encode())
         digest.update(np.packbits(self.valid).tobytes())
-        step = max(1, _BLOCK_BYTES // max(1, self.n_features * 4))
-        for start in range(0, len(self), step):
-            digest.update(np.ascontiguousarray(self.vectors[start : start + step]).tobytes())
+        for rows in row_blocks(len(self), self.vectors.itemsize * self.n_features):
+            digest.update(np.ascontiguousarray(self.vectors[rows]).tobytes())
         return digest.hexdigest()
 
     def usable(self) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ __all__ = [
     "check_known_names",
     "check_real",
     "check_rows",
+    "frozen_params",
+    "reason_of",
 ]
 
 
@@ -73,3 +75,8 @@ def check_rows(name: str, values: Any, n_images: int) -> NDArray[Any]:
 def frozen_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return `params` with NumPy scalars turned into Python ones, so that they compare and write as JSON."""
     return {key: value.item() if isinstance(value, np.generic) else value for key, value in params.items()}
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what an error says, without its full stop, or its kind where it says nothing."""
+    return (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__

@@ -35,8 +35,8 @@ def transform(descriptor: Descriptor, transformer: Any, *, name: str | None = No
     TypeError
         If `transformer` is not a transformer.
     ValueError
-        If there are fewer than two usable rows, or the transformer refuses the data (its own message, with the
-        name of the descriptor before it).
+        If there are fewer than two usable rows, or all are equal, or the transformer refuses the data (its own
+        message, with the name of the descriptor before it).
 
     Notes
     -----
@@ -53,6 +53,11 @@ def transform(descriptor: Descriptor, transformer: Any, *, name: str | None = No
     Descriptor('osnet/pca', 20 x 2, 20 valid rows)
     """
     _check_transformer(transformer)
+    if descriptor.n_valid > 1 and descriptor.is_constant:
+        raise ValueError(
+            f"The usable vectors of {descriptor.name!r} are all equal: there is nothing to transform. "
+            f"Leave this descriptor out."
+        )
     return fitted_descriptor((descriptor,), transformer, name=name or _default_name(descriptor, transformer))
 
 
@@ -69,7 +74,7 @@ def fitted_descriptor(parents: tuple[Descriptor, ...], transformer: Any, *, name
         raise ValueError(f"A transformer needs at least 2 usable rows. {source} has {np.count_nonzero(valid)}.")
     fitted = clone(transformer)
     try:
-        values = fitted.fit_transform(_side_by_side(parents, valid))
+        values = _fit_and_apply(fitted, _side_by_side(parents, valid))
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     values = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
@@ -77,6 +82,21 @@ def fitted_descriptor(parents: tuple[Descriptor, ...], transformer: Any, *, name
     vectors[valid] = values
     params = {key: value for key, value in fitted.get_params().items() if _is_plain(value)}
     return Descriptor(name, vectors, parents=parents, transformer=fitted, params=params)
+
+
+def _fit_and_apply(transformer: Any, matrix: Any) -> Any:
+    """Fit `transformer` and return what its `transform` makes of the rows it was fitted to.
+
+    Not `fit_transform`: randomised PCA and others give other coordinates there, and the same image read again would
+    land beside itself. A pipeline is fitted step by step, so that each step sees what it will see of new rows.
+    """
+    if hasattr(transformer, "steps"):
+        for _, step in transformer.steps:
+            matrix = matrix if step in (None, "passthrough") else _fit_and_apply(step, matrix)
+        return matrix
+    if not hasattr(transformer, "transform"):
+        return transformer.fit_transform(matrix)
+    return transformer.fit(matrix).transform(matrix)
 
 
 def _side_by_side(parents: tuple[Descriptor, ...], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -47,7 +47,7 @@ def _decoding() -> Iterator[None]:
         except BadImageError:
             raise
         except Exception as error:  # decoders raise anything on damaged bytes: OSError, SyntaxError, struct.error …
-            cut = "truncated" in str(error) or isinstance(error, EOFError)
+            cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
             raise BadImageError("truncated" if cut else "unreadable", str(error) or type(error).__name__) from error
 
 

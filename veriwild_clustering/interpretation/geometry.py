@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.geometry import centroids, own_and_other, row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition
 
 __all__ = ["CenterDistances", "center_distances", "cluster_centers"]
-
-_BLOCK = 65_536
 
 
 class CenterDistances(NamedTuple):
@@ -26,11 +25,7 @@ class CenterDistances(NamedTuple):
 
 def cluster_centers(partition: Partition) -> NDArray[np.float64]:
     """Return the mean vector of each cluster, shape (n_clusters, n_features); one pass over the vectors."""
-    vectors = partition.descriptor.vectors
-    centers = np.empty((partition.n_clusters, partition.descriptor.n_features))
-    for cluster in range(partition.n_clusters):
-        vectors[partition.members(cluster)].mean(axis=0, dtype=np.float64, out=centers[cluster])
-    return centers
+    return centroids(partition.descriptor.vectors, partition.labels)
 
 
 def center_distances(partition: Partition, centers: NDArray[np.float64]) -> CenterDistances:
@@ -40,12 +35,9 @@ def center_distances(partition: Partition, centers: NDArray[np.float64]) -> Cent
     own = np.full(len(partition), np.nan)
     other = np.full(len(partition), np.nan)
     rows = np.flatnonzero(partition.labels != NOISE)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        distances = cdist(partition.descriptor.vectors[block], centers)
-        at_own = (np.arange(len(block)), partition.labels[block])
-        own[block] = distances[at_own]
+    for block in row_blocks(len(rows), 8 * (len(centers) + partition.descriptor.n_features)):
+        distances = cdist(partition.descriptor.vectors[rows[block]], centers)
+        own[rows[block]], nearest = own_and_other(distances, partition.labels[rows[block]])
         if len(centers) > 1:
-            distances[at_own] = np.inf
-            other[block] = distances.min(axis=1)
+            other[rows[block]] = nearest
     return CenterDistances(own, other)

@@ -39,8 +39,8 @@ def export_partition(
     Returns
     -------
     DataFrame
-        What was written: `path`, `vehicle_id`, `cluster` (−1 is noise), `confidence` in [0, 1], `is_outlier`,
-        `outlier_score` (higher is more abnormal), `outlier_reason`.
+        What was written: `path`, `vehicle_id` (empty where unknown), `cluster` (−1 is noise), `confidence` in [0, 1],
+        `is_outlier`, `outlier_score` (higher is more abnormal), `outlier_reason`.
 
     Raises
     ------
@@ -83,10 +83,11 @@ def export_partition(
         flags = check_rows("outliers.is_outlier", outliers.is_outlier, n_images).astype(bool)
         scores = check_rows("outliers.scores", outliers.scores, n_images).astype(float)
         reasons = check_rows("outliers.reasons", outliers.reasons, n_images)
+    texts = dataset.images.reindex(columns=["path", "vehicle_id"]).astype(object).fillna("").astype(str)
     table = pd.DataFrame(
         {
-            "path": dataset.images["path"].astype(str).to_numpy(),
-            "vehicle_id": dataset.images["vehicle_id"].astype(str).to_numpy(),
+            "path": texts["path"].to_numpy(),
+            "vehicle_id": texts["vehicle_id"].to_numpy(),
             "cluster": partition.labels.astype(np.int64),
             "confidence": _nine_digits(partition.confidence),
             "is_outlier": flags,

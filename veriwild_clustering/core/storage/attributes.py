@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from veriwild_clustering.core.storage.image_store import safe_path
-from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.storage.tables import index_by_path, path_column, read_csv, refuse_duplicates
+from veriwild_clustering.core.validation import DatasetError, reason_of
 
 __all__ = ["Issue", "join_attributes"]
 
@@ -59,7 +59,7 @@ def _add_vehicle_info(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, l
     if "id/image" not in info:
         raise DatasetError(f"{file} must begin with `id/image;Camera ID;Time;Model;Type;Color`.")
     info = info.set_index("id/image").rename(columns=_VEHICLE_INFO)
-    _refuse_duplicates(file, info.index)
+    refuse_duplicates(file, info.index)
     stems = images["path"].str.rsplit("/", n=1).str[-1].str.rsplit(".", n=1).str[0]
     keys = images["vehicle_id"].fillna("") + "/" + stems
     known = keys.isin(info.index)
@@ -99,15 +99,11 @@ def _add_truth(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[Iss
 
 def _by_path(file: Path, truth: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return the table indexed by path; a table without paths must have one row per image, in order."""
-    key = next((name for name in ("path", "paths") if name in truth), None)
+    key = path_column(truth)
     if key is not None:
-        try:
-            index = pd.Index([safe_path(str(path)) for path in truth[key]])
-        except DatasetError as error:
-            raise DatasetError(f"{file}: {error}") from error
-        truth = truth.set_index(index).drop(columns=key)
-        _refuse_duplicates(file, truth.index)
-        return truth
+        return truth.set_index(index_by_path(file, truth[key])).drop(columns=key)
+    if any(";" in name for name in truth.columns):
+        raise DatasetError(f"{file} separates its columns with `;`. Save it with commas.")
     if len(truth) != len(images):
         raise DatasetError(
             f"{file} has no column `path` and {len(truth)} rows for {len(images)} images: its rows cannot be matched. "
@@ -119,21 +115,18 @@ def _by_path(file: Path, truth: pd.DataFrame, images: pd.DataFrame) -> pd.DataFr
 def _read_text_table(file: Path, *, sep: str, quoting: Any) -> pd.DataFrame:
     for encoding in ("utf-8-sig", "gb18030"):  # the list given on request was written on a Chinese system
         try:
-            return pd.read_csv(
+            return read_csv(
                 file, sep=sep, dtype="str", keep_default_na=False, na_values=[""], encoding=encoding, quoting=quoting
             )
         except UnicodeDecodeError:
             continue
+        except DatasetError:
+            raise
         except (OSError, ValueError) as error:
-            raise DatasetError(f"{file} cannot be read as a table: {str(error).strip()}.") from error
+            raise DatasetError(f"{file} cannot be read as a table: {reason_of(error)}.") from error
     raise DatasetError(f"{file} cannot be read as text; save it in UTF-8.")
 
 
 def _refuse_strangers(file: Path, known: pd.Series) -> None:
     if not known.any():
         raise DatasetError(f"{file} names none of the images in images_paths.csv. Remove it or bring the right one.")
-
-
-def _refuse_duplicates(file: Path, index: pd.Index) -> None:
-    if index.has_duplicates:
-        raise DatasetError(f"{file} names the image {index[index.duplicated()][0]!r} more than once.")

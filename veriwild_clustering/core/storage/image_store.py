@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import zipfile
 import zlib
@@ -12,7 +13,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.validation import DatasetError, reason_of
 
 __all__ = ["ImageStore", "safe_path"]
 
@@ -89,9 +90,10 @@ class ImageStore:
         return self.location.is_file()
 
     def __contains__(self, path: str) -> bool:
+        archive = self._archive if self.is_zip else None  # outside of `try`: a damaged zip is no set of lost images
         try:
-            return self._member(path) in self._archive.members if self.is_zip else self._file(path).is_file()
-        except (DatasetError, FileNotFoundError):
+            return self._file(path).is_file() if archive is None else self._member(path) in archive.members
+        except (DatasetError, OSError):
             return False
 
     def read(self, path: str) -> bytes:
@@ -119,7 +121,10 @@ class ImageStore:
         if self.is_zip:
             return self._archive.read(self._member(path))
         file = self._file(path)
-        _check_size(path, file.stat().st_size)
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise FileNotFoundError(f"{path!r} is not a file")
+        _check_size(path, status.st_size)
         return file.read_bytes()
 
     def _relative(self, path: str) -> str:
@@ -164,7 +169,9 @@ class _Archive:
         try:
             self._zip = zipfile.ZipFile(location)
         except (OSError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{location} cannot be read as a zip: {error}. Download it again.") from error
+            raise DatasetError(
+                f"{location} cannot be read as a zip: {reason_of(error)}. Download it again or move it away."
+            ) from error
         self.members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
             if not info.is_dir():

@@ -100,6 +100,7 @@ def join_dataset(
     """
     csv = _checked_output(raw, Path(output))
     images, issues = join_attributes(split_paths(raw.paths), raw.attribute_files)
+    _refuse_vector_columns(images, raw)
     warnings = _order_warnings(images)
     with staged_dataset(csv) as stage:
         joined: list[_Joined] = []
@@ -125,9 +126,20 @@ def join_dataset(
 def _checked_output(raw: RawData, output: Path) -> Path:
     if output.suffix.lower() != ".csv":
         raise DatasetError(f"The output must be a name that ends in .csv. Got {str(output)!r} instead.")
-    if vectors_folder(output).resolve() in {raw.folder.resolve(), raw.paths_file.parent.resolve()}:
+    files = [raw.paths_file, *raw.descriptor_files.values(), *raw.attribute_files.values()]
+    if output.resolve() in {file.resolve() for file in files}:
+        raise DatasetError(f"{output} is a file of the raw data. Choose another name.")
+    if vectors_folder(output).resolve() in {raw.folder.resolve(), *(file.parent.resolve() for file in files)}:
         raise DatasetError(f"{output} would put its vectors into the raw data. Choose another name.")
     return output
+
+
+def _refuse_vector_columns(images: pd.DataFrame, raw: RawData) -> None:
+    """Refuse attributes named `<descriptor>_<j>`, which would be read as vectors inside the CSV."""
+    for column in images.columns:
+        name, _, place = column.rpartition("_")
+        if name in raw.descriptor_files and place.isdecimal():
+            raise DatasetError(f"The column {column!r} of truth.csv has the name of a column of vectors. Rename it.")
 
 
 def _order_warnings(images: pd.DataFrame) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.storage.row_order import read_image_paths
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["RawData", "find_image_store", "locate_raw_data", "sibling_folder"]
+__all__ = ["RawData", "find_image_store", "locate_raw_data", "read_origin", "sibling_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +127,6 @@ def locate_raw_data(folder: str | Path = "raw_data", *, descriptors: Mapping[str
             f"take it from the archive of the case data."
         )
     paths = tuple(read_image_paths(paths_file))
-    origin_file = found / "origin.txt"
     return RawData(
         folder=found,
         paths_file=paths_file,
@@ -134,8 +134,14 @@ def locate_raw_data(folder: str | Path = "raw_data", *, descriptors: Mapping[str
         descriptor_files=_descriptor_files(places, given=descriptors or {}),
         image_store=find_image_store(places, paths),
         attribute_files=_attribute_files(places),
-        origin=origin_file.read_text(encoding="utf-8-sig").strip() if origin_file.is_file() else "",
+        origin=read_origin(found),
     )
+
+
+def read_origin(folder: Path) -> str:
+    """Return the sentence of `origin.txt` on what the data are, empty where there is none."""
+    file = folder / "origin.txt"
+    return file.read_text(encoding="utf-8-sig", errors="replace").strip() if file.is_file() else ""
 
 
 def sibling_folder(folder: Path) -> Path | None:
@@ -220,11 +226,11 @@ def _attribute_files(places: Sequence[Path]) -> dict[str, Path]:
 def find_image_store(places: Sequence[Path], paths: Sequence[str]) -> ImageStore | None:
     """Return the folder or zip among `places` that holds most of a spread of the paths.
 
-    Each place may hold the images below their first common folder, below it doubled, in a zip named after it, or be
-    that folder or zip itself. Without a hit the first that exists is returned, and None if none does.
+    Each place may hold the images below the first folder of most paths, below it doubled, in a zip named after it, or
+    be that folder or zip itself. Without a hit the first that exists is returned, and None if none does.
     """
-    tops = {path.split("/", 1)[0] if "/" in path else "" for path in paths}
-    top = tops.pop() if len(tops) == 1 else ""
+    tops = Counter(path.split("/", 1)[0] if "/" in path else "" for path in paths)
+    top = max(tops, key=tops.__getitem__, default="")
     probes = paths[:: max(1, len(paths) // _N_PROBES)]
     best, most = None, 0
     for store in _candidate_stores(places, top):
@@ -241,9 +247,13 @@ def _candidate_stores(places: Sequence[Path], top: str) -> Iterator[ImageStore]:
     for place in places:
         below = (place / top / top, place / top, place) if top else (place,)
         yield from (ImageStore(folder, strip=top) for folder in below if folder.is_dir())
+        if top and place.is_dir():
+            yield ImageStore(place)  # images below several folders
     for place in places:
         zips = [place] if place.is_file() else sorted({place / "veriwild.zip", place / f"{top or 'veriwild'}.zip"})
         for file in zips:
             if file.is_file():
                 inside = (f"{top}/{top}", top, "") if top else ("",)
                 yield from (ImageStore(file, strip=top, inside=folder) for folder in inside)
+                if top:
+                    yield ImageStore(file)

@@ -17,13 +17,16 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.atomic import MANIFEST, finish_commit, vectors_folder
 from veriwild_clustering.core.storage.image_store import ImageStore
-from veriwild_clustering.core.storage.raw_data import find_image_store, sibling_folder
+from veriwild_clustering.core.storage.raw_data import find_image_store, read_origin, sibling_folder
 from veriwild_clustering.core.storage.row_order import order_fingerprint
+from veriwild_clustering.core.storage.vector_files import map_npy
 from veriwild_clustering.core.validation import DatasetError
 
 __all__ = ["FORMAT_VERSION", "read_dataset", "read_manifest", "verify_dataset"]
 
 FORMAT_VERSION = 1
+_IMAGES_ENTRY = frozenset({"location", "strip", "inside"})
+_DESCRIPTOR_ENTRY = frozenset({"name", "file", "rows", "dims", "dtype", "sha256", "usable_rows"})
 _REMEDY = "Run `python create_dataset.py` again."
 _PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
@@ -53,6 +56,8 @@ def read_dataset(path: str | Path, *, images: str | Path | None = None) -> Datas
     O(n_images): vectors are not read. `verify_dataset` reads them all and compares checksums.
     """
     csv = Path(path)
+    if csv.is_dir():
+        raise DatasetError(f"{csv} is a folder. Name the CSV, for example transport_dataset.csv.")
     finish_commit(csv)
     if not csv.is_file():
         raise DatasetError(f"{csv} does not exist. Make it with `python create_dataset.py`.")
@@ -91,6 +96,9 @@ def read_manifest(csv: str | Path) -> dict[str, Any] | None:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         version = int(manifest["format_version"])
         missing = {"rows", "row_order_sha256", "descriptors", "origin", "images"} - set(manifest)
+        if not missing:
+            missing.update(*(_DESCRIPTOR_ENTRY - set(entry) for entry in manifest["descriptors"]))
+            missing.update(_IMAGES_ENTRY - set(_IMAGES_ENTRY if manifest["images"] is None else manifest["images"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{file} is damaged: {error}. {_REMEDY}") from error
     if version > FORMAT_VERSION:
@@ -126,7 +134,9 @@ def _columns(csv: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{csv} cannot be read as a CSV: {error}. {_REMEDY}") from error
     if "path" not in columns:
-        raise DatasetError(f"{csv} has no column `path`, so it is not a transport dataset. {_REMEDY}")
+        raise DatasetError(
+            f"{csv} has no column `path`. A spreadsheet may have saved it with `;`, or it is no dataset. {_REMEDY}"
+        )
     return columns
 
 
@@ -207,14 +217,13 @@ def _vectors_file(csv: Path, entry: Mapping[str, Any]) -> Path:
 def _map_vectors(csv: Path, entry: Mapping[str, Any]) -> NDArray[np.float32]:
     file = _vectors_file(csv, entry)
     try:
-        vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DatasetError(f"{file} is truncated or damaged: {error}. {_REMEDY}") from error
+        vectors = map_npy(file)
+    except DatasetError as error:
+        raise DatasetError(f"{error} {_REMEDY}") from error
     expected = (entry["rows"], entry["dims"])
-    if not isinstance(vectors, np.memmap) or vectors.shape != expected or vectors.dtype != np.dtype(entry["dtype"]):
-        shape = getattr(vectors, "shape", None)
+    if vectors.shape != expected or vectors.dtype.name != entry["dtype"]:
         raise DatasetError(
-            f"{file} has shape {shape} and dtype {getattr(vectors, 'dtype', None)}, the manifest says {expected} and "
+            f"{file} has shape {vectors.shape} and dtype {vectors.dtype}, the manifest says {expected} and "
             f"{entry['dtype']}. {_REMEDY}"
         )
     if file.stat().st_size != vectors.offset + vectors.nbytes:
@@ -246,5 +255,4 @@ def _origin(csv: Path, manifest: Mapping[str, Any] | None) -> str:
     if manifest is not None:
         return str(manifest["origin"])
     beside = sibling_folder(csv.absolute().parent / "raw_data")
-    file = beside / "origin.txt" if beside else None
-    return file.read_text(encoding="utf-8-sig").strip() if file and file.is_file() else ""
+    return read_origin(beside) if beside else ""

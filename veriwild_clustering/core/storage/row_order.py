@@ -27,6 +27,7 @@ __all__ = [
 
 _HEADERS = frozenset({"path", "paths"})
 _SHOWN = 3
+_SHOWN_CHARACTERS = 80
 _LAGS = (1, 2, 3)
 
 
@@ -74,7 +75,7 @@ def _checked_paths(file: Path, given: list[str]) -> list[str]:
 
 def _refuse(file: Path, bad: list[int], what: str, *, values: Sequence[object]) -> None:
     if bad:
-        shown = "; ".join(f"row {row} (line {row + 2}) {values[row]!r}" for row in bad[:_SHOWN])
+        shown = "; ".join(f"row {row} (line {row + 2}) {repr(values[row])[:_SHOWN_CHARACTERS]}" for row in bad[:_SHOWN])
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise DatasetError(
             f"{file} holds {what}: {shown}{more}. Restore the original file: "
