@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops import io
 
 from veriwild_clustering import DatasetError, Descriptor, Partition, PartitionModel, mix, sweep, transform
+from veriwild_clustering.core import geometry
 
 GRID = {
     "kmeans": {"n_clusters": 5},
@@ -49,6 +50,20 @@ def test_the_images_it_was_fitted_on_get_their_labels_back(noisy_space: Descript
             assert np.mean(labels == partition.labels) >= 0.9
         assert labels.dtype == np.int32
         assert confidence.dtype == np.float32
+
+
+def test_blocks_of_rows_make_no_difference(
+    noisy_space: Descriptor, partitions: list[Partition], monkeypatch: pytest.MonkeyPatch
+):
+    new = np.random.default_rng(6).normal(scale=6, size=(50, noisy_space.n_features))
+    new[[0, 31]] = np.nan
+    models = [PartitionModel.fit(partition) for partition in partitions]
+    at_once = [model.assign({"noisy": new}) for model in models]
+    monkeypatch.setattr(geometry, "_BLOCK_BYTES", 7 * 4 * noisy_space.n_features)  # seven rows at a time
+    for model, (labels, confidence) in zip(models, at_once, strict=True):
+        in_blocks = model.assign({"noisy": new})
+        np.testing.assert_array_equal(in_blocks[0], labels)
+        np.testing.assert_allclose(in_blocks[1], confidence, atol=1e-6)
 
 
 def test_every_rule_gives_labels_and_confidence_in_range(noisy_space: Descriptor, partitions: list[Partition]):

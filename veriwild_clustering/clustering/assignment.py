@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.clustering.family import Assigned, Family
 from veriwild_clustering.clustering.grid import FAMILIES
 from veriwild_clustering.core.descriptor import Descriptor, finite_rows
+from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import DatasetError
@@ -108,16 +109,26 @@ class PartitionModel:
             If a descriptor is missing, or its shape is not the one the partition was fitted on.
         TypeError
             If a transformer in the history, such as t-SNE, cannot place new rows.
+
+        Notes
+        -----
+        Memory maps are read in blocks of rows, so memory does not grow with n_new beyond the result.
         """
         given = self._checked(vectors)
         n_new = len(next(iter(given.values())))
-        usable = np.logical_and.reduce([finite_rows(matrix) for matrix in given.values()])
         labels, confidence = np.full(n_new, NOISE, dtype=np.int32), np.zeros(n_new, dtype=np.float32)
-        if usable.any():
-            placed = self.space.compute(lambda root: given[root.name][usable])
-            found, firmness = _family(self.algorithm).assign(self.memory, self.params, placed)
-            labels[usable], confidence[usable] = found, np.where(found == NOISE, np.float32(0), firmness)
+        for block in row_blocks(n_new, sum(matrix.shape[1] * matrix.itemsize for matrix in given.values())):
+            part = {name: matrix[block] for name, matrix in given.items()}
+            rows = block.start + np.flatnonzero(np.logical_and.reduce([*map(finite_rows, part.values())]))
+            if len(rows):
+                labels[rows], confidence[rows] = self._placed({name: matrix[rows] for name, matrix in given.items()})
         return labels, confidence
+
+    def _placed(self, vectors: Mapping[str, NDArray[np.float32]]) -> Assigned:
+        """Return cluster and confidence of rows that are usable throughout."""
+        placed = self.space.compute(lambda root: vectors[root.name])
+        found, firmness = _family(self.algorithm).assign(self.memory, self.params, placed)
+        return found, np.where(found == NOISE, np.float32(0), firmness)
 
     def _checked(self, vectors: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float32]]:
         given = {}
