@@ -19,9 +19,11 @@ from veriwild_clustering import (
     Descriptor,
     OutlierScores,
     Partition,
+    __version__,
     choose,
     interactive_map,
     leaderboard,
+    sweep,
     transform,
     write_report,
 )
@@ -159,6 +161,17 @@ def test_hostile_names_stay_text(name, request) -> None:
     page = _Page(html)
     assert "<script>alert" not in html
     assert not {"i", "b"} & {tag for tag, attributes in page.tags if "style" not in attributes}
+
+
+def test_report_shows_typical_images_of_different_vehicles(tmp_path, toy_dataset) -> None:
+    board = leaderboard(sweep(toy_dataset["toy"], {"kmeans": {"n_clusters": [2, 3, 4]}}))
+    page = write_report(tmp_path / "report.html", toy_dataset, board, choice=choose(board), interactive=False)
+    html = page.read_text(encoding="utf-8")
+    assert f"Made by veriwild_clustering {__version__}." in html
+    strips = re.findall(r"Most typical(.*?)At the border", html, flags=re.DOTALL)
+    vehicles = [re.findall(r'alt="veriwild/1/(\d+)/', strip) for strip in strips]
+    assert [len(shown) for shown in vehicles] == [8] * choose(board).partition.n_clusters
+    assert all(len(set(shown)) == len(shown) for shown in vehicles)
 
 
 def test_report_without_extras_leaves_their_sections_out(tmp_path, dataset, flat) -> None:

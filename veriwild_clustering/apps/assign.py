@@ -14,7 +14,7 @@ __all__ = ["EXAMPLES", "add_arguments", "run"]
 EXAMPLES = """\
 example:
   veriwild create-dataset --raw-data new_images --output new.csv
-  veriwild assign best_partition.skops new.csv --output assigned.csv
+  veriwild assign reports/best_partition.model new.csv --output assigned.csv
 """
 
 

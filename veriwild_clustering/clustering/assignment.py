@@ -119,9 +119,10 @@ class PartitionModel:
         labels, confidence = np.full(n_new, NOISE, dtype=np.int32), np.zeros(n_new, dtype=np.float32)
         for block in row_blocks(n_new, sum(matrix.shape[1] * matrix.itemsize for matrix in given.values())):
             part = {name: matrix[block] for name, matrix in given.items()}
-            rows = block.start + np.flatnonzero(np.logical_and.reduce([*map(finite_rows, part.values())]))
-            if len(rows):
-                labels[rows], confidence[rows] = self._placed({name: matrix[rows] for name, matrix in given.items()})
+            usable = np.logical_and.reduce([finite_rows(matrix) for matrix in part.values()])
+            if usable.any():
+                rows = block.start + np.flatnonzero(usable)
+                labels[rows], confidence[rows] = self._placed({name: matrix[usable] for name, matrix in part.items()})
         return labels, confidence
 
     def _placed(self, vectors: Mapping[str, NDArray[np.float32]]) -> Assigned:

@@ -210,8 +210,7 @@ def pairs_of_codes(labels: NDArray[np.int32], codes: NDArray[np.int64]) -> dict[
 def pairwise_ari(labels: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
     """Return the adjusted Rand index of each two label vectors; noise counts as one more cluster.
 
-    All contingency tables of one partition with the others are one sparse product, which for the hundreds of
-    partitions of a sweep is some fifty times faster than a call for each pair.
+    All contingency tables of one partition with the others are one sparse product, instead of a call for each pair.
     """
     from scipy.sparse import csr_array
 

@@ -43,8 +43,8 @@ def detect_outliers(
     contamination : float in [0, 0.5], optional
         Share of the images to flag. By default the scores decide.
     normalize : bool, default=True
-        Scale each vector to unit length first: the length of a deep descriptor says how sure the network was and
-        hides what the direction shows. Turn it off for vectors whose length matters.
+        Scale each vector to unit length first, so that its direction alone counts. Turn it off for vectors whose
+        length matters.
     max_fit : int, default=10000
         With more usable rows than this, the detectors are fitted to a random sample of so many and score the others
         as new images; recorded in `params["approximation"]`.

@@ -136,7 +136,7 @@ class ImageStore:
         return relative[len(self.strip) + 1 :]
 
     def _file(self, path: str) -> Path:
-        # realpath, not resolve: a tenth of its cost, and this runs once per image.
+        # realpath, not resolve: it is cheaper, and this runs once per image.
         file = os.path.realpath(self._root_prefix + self._relative(path))
         if not file.startswith(self._root_prefix):
             raise DatasetError(f"The path {path!r} leads outside {self.location} through a symbolic link.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from veriwild_clustering import __version__
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
@@ -141,7 +141,7 @@ def write_report(
             random_state=random_state, progress=progress,
         )  # fmt: skip
     page = render(
-        "report.html", **sections, policy=POLICY, title=title, origin=dataset.origin, version=_version(),
+        "report.html", **sections, policy=POLICY, title=title, origin=dataset.origin, version=__version__,
         summary=_summary(dataset, board, partition), anchors=[name for name, section in sections.items() if section],
         interactive=explorer, plotly_js=plotly_js() if explorer else None,
     )  # fmt: skip
@@ -149,13 +149,6 @@ def write_report(
     with write_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
-
-
-def _version() -> str:
-    try:
-        return version("veriwild-clustering")
-    except PackageNotFoundError:  # run from a checkout
-        return ""
 
 
 def _summary(dataset: Dataset, board: Leaderboard, partition: Partition) -> str:

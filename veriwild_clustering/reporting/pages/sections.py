@@ -122,7 +122,11 @@ def clusters_section(
     texts = dict(zip(described["cluster"], described["text"], strict=True))
     profiles = profile(partition, images)
     kinds = {"Most typical": "exemplar", **({"At the border": "borderline"} if partition.n_clusters > 1 else {})}
-    picked = {n: exemplars(partition, n=n_images, kind=kind, random_state=random_state) for n, kind in kinds.items()}
+    vehicles = images.get("vehicle_id")  # several images of one vehicle would say the same
+    picked = {
+        name: exemplars(partition, n=n_images, kind=kind, groups=vehicles, random_state=random_state)
+        for name, kind in kinds.items()
+    }
     return [
         {
             "number": cluster,
