@@ -22,6 +22,7 @@ PERMISSIVE = re.compile(
 RESTRICTIVE = re.compile(r"\b[AL]?GPL|General Public License|non-?commercial|proprietary", re.IGNORECASE)
 
 READ_BY_HAND = {
+    "colorcet": "CC-BY-4.0: tables of colours, asks for attribution alone",
     "kneed": "BSD-3-Clause: in its licence file, not in its metadata",
     "skops": "MIT: in its licence file, not in its metadata",
     "docutils": "public domain and BSD; the GPL covers an Emacs mode that wheels do not hold; used by tests alone",

@@ -1,6 +1,6 @@
 from .clustering.assignment import PartitionModel as PartitionModel
-from .clustering.density import eps_knee as eps_knee
-from .clustering.density import neighbor_distances as neighbor_distances
+from .clustering.families.dbscan import eps_knee as eps_knee
+from .clustering.families.dbscan import neighbor_distances as neighbor_distances
 from .clustering.sweep import sweep as sweep
 from .core.dataset import Dataset as Dataset
 from .core.descriptor import Descriptor as Descriptor

@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops import io
 
 from veriwild_clustering import DatasetError, Descriptor, Partition, PartitionModel, mix, sweep, transform
-from veriwild_clustering.core import geometry
+from veriwild_clustering.core.vectors import blocks
 
 GRID = {
     "kmeans": {"n_clusters": 5},
@@ -59,7 +59,7 @@ def test_blocks_of_rows_make_no_difference(
     new[[0, 31]] = np.nan
     models = [PartitionModel.fit(partition) for partition in partitions]
     at_once = [model.assign({"noisy": new}) for model in models]
-    monkeypatch.setattr(geometry, "_BLOCK_BYTES", 7 * 4 * noisy_space.n_features)  # seven rows at a time
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 7 * 4 * noisy_space.n_features)  # seven rows at a time
     for model, (labels, confidence) in zip(models, at_once, strict=True):
         in_blocks = model.assign({"noisy": new})
         np.testing.assert_array_equal(in_blocks[0], labels)

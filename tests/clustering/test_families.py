@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from veriwild_clustering import Descriptor, Partition, eps_knee, neighbor_distances, sweep
-from veriwild_clustering.clustering.agglomerative import MAX_IMAGES, cut_tree
+from veriwild_clustering.clustering.families.agglomerative import MAX_IMAGES, cut_tree
 
 ORIGINALS = {
     "kmeans": ({"n_clusters": 6}, KMeans(6, random_state=3)),

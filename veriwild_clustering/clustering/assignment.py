@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veriwild_clustering.clustering.family import Assigned, Family
+from veriwild_clustering.clustering.families.family import Assigned, Family
 from veriwild_clustering.clustering.grid import FAMILIES
 from veriwild_clustering.core.descriptor import Descriptor, finite_rows
-from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.vectors.blocks import row_blocks
 
 __all__ = ["PartitionModel"]
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import joblib
 
-from veriwild_clustering.clustering.agglomerative import AgglomerativeFamily
-from veriwild_clustering.clustering.density import DbscanFamily, HdbscanFamily
-from veriwild_clustering.clustering.family import EstimatorFamily, Family
-from veriwild_clustering.clustering.kmeans import KMeansFamily, MiniBatchKMeansFamily
-from veriwild_clustering.clustering.mixture import GaussianMixtureFamily
+from veriwild_clustering.clustering.families.agglomerative import AgglomerativeFamily
+from veriwild_clustering.clustering.families.dbscan import DbscanFamily
+from veriwild_clustering.clustering.families.family import EstimatorFamily, Family
+from veriwild_clustering.clustering.families.hdbscan import HdbscanFamily
+from veriwild_clustering.clustering.families.kmeans import KMeansFamily, MiniBatchKMeansFamily
+from veriwild_clustering.clustering.families.mixture import GaussianMixtureFamily
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_int, check_known_names, frozen_params
 

@@ -7,7 +7,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-from veriwild_clustering.clustering.family import Family
+from veriwild_clustering.clustering.families.family import Family
 from veriwild_clustering.clustering.grid import Task, plan
 from veriwild_clustering.clustering.store import PartitionRecord, PartitionStore
 from veriwild_clustering.core.descriptor import Descriptor

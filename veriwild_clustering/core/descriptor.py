@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.html import card
 from veriwild_clustering.core.validation import check_rows
+from veriwild_clustering.core.vectors.blocks import read_blocks
 
 __all__ = ["Descriptor", "finite_rows"]
 
@@ -22,10 +22,9 @@ _FROM_VECTORS: Any = None  # default of `valid`: the rows that are finite
 
 def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which rows of `vectors` hold finite numbers alone, reading a memory map block by block."""
-    n_rows, n_features = vectors.shape
-    finite = np.empty(n_rows, dtype=bool)
-    for rows in row_blocks(n_rows, n_features * vectors.itemsize):
-        finite[rows] = np.isfinite(vectors[rows]).all(axis=1)
+    finite = np.empty(len(vectors), dtype=bool)
+    for rows, block in read_blocks(vectors):
+        finite[rows] = np.isfinite(block).all(axis=1)
     return finite
 
 
@@ -113,9 +112,8 @@ class Descriptor:
     @cached_property
     def is_constant(self) -> bool:
         """Whether all usable rows are equal, so that nothing tells the images apart."""
-        rows = np.flatnonzero(self.valid)
-        blocks = (rows[block] for block in row_blocks(len(rows), self.vectors.itemsize * self.n_features))
-        return all((self.vectors[block] == self.vectors[rows[0]]).all() for block in blocks)
+        first = self.vectors[self.valid.argmax()]
+        return all((block == first).all() for _, block in self.blocks())
 
     @property
     def recipe(self) -> str:
@@ -138,13 +136,21 @@ class Descriptor:
         """SHA-256 over shape, validity and vectors; costs one pass over the matrix, then is remembered."""
         digest = hashlib.sha256(repr(self.vectors.shape).encode())
         digest.update(np.packbits(self.valid).tobytes())
-        for rows in row_blocks(len(self), self.vectors.itemsize * self.n_features):
-            digest.update(np.ascontiguousarray(self.vectors[rows]).tobytes())
+        for _, block in read_blocks(self.vectors):
+            digest.update(np.ascontiguousarray(block).data)
         return digest.hexdigest()
 
     def usable(self) -> NDArray[np.float32]:
         """Return the usable rows, shape (n_valid, n_features): a view if all are, else a copy."""
         return self.vectors if self.valid.all() else self.vectors[self.valid]
+
+    def blocks(self, *, row_bytes: int | None = None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the usable rows in blocks of about 64 MB, each with the slice of its places among the usable rows.
+
+        Memory stays that of a block, memory maps included; use a block before asking for the next. `row_bytes` is what
+        the caller needs per row, if more than the row itself.
+        """
+        return read_blocks(self.vectors, valid=self.valid, row_bytes=row_bytes)
 
     def expand(self, values: ArrayLike, *, fill: Any) -> NDArray[Any]:
         """Return `values`, one per usable row, as one per image with `fill` where there is no usable vector."""

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.geometry import centroids, own_and_other, row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition
+from veriwild_clustering.core.vectors.blocks import row_blocks
+from veriwild_clustering.core.vectors.geometry import centroids, own_and_other
 
 __all__ = ["CenterDistances", "center_distances", "cluster_centers"]
 

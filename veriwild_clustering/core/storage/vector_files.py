@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import finite_rows
-from veriwild_clustering.core.geometry import row_blocks
 from veriwild_clustering.core.pickles import read_pickled_array
 from veriwild_clustering.core.storage.tables import index_by_path, path_column, read_csv
 from veriwild_clustering.core.validation import DatasetError, reason_of
+from veriwild_clustering.core.vectors.blocks import row_blocks
 
 __all__ = ["VECTOR_SUFFIXES", "as_float32", "map_npy", "read_vectors", "write_npy"]
 

@@ -1,22 +1,11 @@
-"""Large matrices block by block, the means of clusters, and the margin between two centers."""
+"""The means of clusters, and the margin between two centers."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["centroids", "own_and_other", "row_blocks"]
-
-_BLOCK_BYTES = 64 * 2**20
-
-
-def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
-    """Yield slices that cover `n_rows` rows, each of at most about 64 MB."""
-    step = max(1, _BLOCK_BYTES // max(1, row_bytes))
-    for start in range(0, n_rows, step):
-        yield slice(start, start + step)
+__all__ = ["centroids", "own_and_other"]
 
 
 def centroids(vectors: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.family import Arrays, Assigned, Family, Params
-from veriwild_clustering.core.geometry import row_blocks
+from veriwild_clustering.clustering.families.family import Arrays, Assigned, Family, Params
 from veriwild_clustering.core.partition import Partition, canonical_labels
+from veriwild_clustering.core.vectors.blocks import row_blocks
 
 __all__ = ["GaussianMixtureFamily"]
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import Descriptor
-from veriwild_clustering.core.geometry import centroids, own_and_other, row_blocks
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_known_names
+from veriwild_clustering.core.vectors.blocks import row_blocks
+from veriwild_clustering.core.vectors.geometry import centroids, own_and_other
 
 __all__ = ["EstimatorFamily", "Family", "centroid_confidence", "nearest_center"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.family import Arrays, Family, Params, centroid_confidence
+from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centroid_confidence
 from veriwild_clustering.core.partition import canonical_labels
 
 __all__ = ["KMeansFamily", "MiniBatchKMeansFamily"]

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.family import Family, Params, centroid_confidence
+from veriwild_clustering.clustering.families.family import Family, Params, centroid_confidence
 from veriwild_clustering.core.descriptor import Descriptor
-from veriwild_clustering.core.geometry import centroids
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_choice, check_real
+from veriwild_clustering.core.vectors.geometry import centroids
 
 __all__ = ["MAX_IMAGES", "AgglomerativeFamily", "cut_tree"]
 

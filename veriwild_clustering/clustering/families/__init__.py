@@ -1,0 +1,1 @@
+"""Families of algorithms: what a grid names, one file each."""

@@ -1,0 +1,1 @@
+"""Matrices of vectors: block by block, their means and distances, and the neighbours of every row."""
