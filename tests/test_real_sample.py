@@ -79,9 +79,9 @@ def choice(board: Leaderboard) -> Choice:
 )
 def test_baselines_are_reproduced(dataset: Dataset, truth: pd.DataFrame, name: str, published: float) -> None:
     # k-means ends in one of several optima (osnet: ARI 0.64 at the lowest inertia, 0.56 at the next), so one seed says
-    # little: the published figure lies within the spread of twelve seeds, and their mean is near it.
+    # little: the published figure lies within the spread of twelve single seedings, and their mean is near it.
     space = transform(dataset[name], make_pipeline(StandardScaler(), PCA(N_COMPONENTS, random_state=SEED)))
-    partitions = sweep(space, {"kmeans": {"n_clusters": 5, "random_state": range(12)}})
+    partitions = sweep(space, {"kmeans": {"n_clusters": 5, "n_init": 1, "random_state": range(12)}})
     found = np.array([external_scores(partition, truth["type"])["ari"] for partition in partitions])
     assert found.min() - 0.01 <= published <= found.max() + 0.01
     assert found.mean() == pytest.approx(published, abs=0.06)

@@ -11,9 +11,12 @@ from .core.storage.join import join_dataset as join_dataset
 from .core.storage.raw_data import RawData as RawData
 from .core.storage.raw_data import locate_raw_data as locate_raw_data
 from .core.validation import DatasetError as DatasetError
-from .descriptors.mixtures import BlockScaler as BlockScaler
+from .core.vectors.neighbors import NeighborGraph as NeighborGraph
+from .core.vectors.neighbors import neighbor_graph as neighbor_graph
 from .descriptors.mixtures import mix as mix
 from .descriptors.mixtures import mixtures as mixtures
+from .descriptors.scaling import BlockScaler as BlockScaler
+from .descriptors.spectra import explained_variance as explained_variance
 from .descriptors.transforms import transform as transform
 from .evaluation.agreement import agreement as agreement
 from .evaluation.agreement import cross_space_scores as cross_space_scores
@@ -46,6 +49,7 @@ from .reporting.galleries import plot_gallery as plot_gallery
 from .reporting.maps import plot_map as plot_map
 from .reporting.pages.html_report import write_report as write_report
 from .reporting.pages.interactive import interactive_map as interactive_map
+from .reporting.variance import plot_explained_variance as plot_explained_variance
 from .samples.draw import draw_sample as draw_sample
 
 __version__: str

@@ -90,6 +90,22 @@ def test_executed_copy_keeps_no_progress_bars(project: Path) -> None:
     assert [output.output_type for output in outputs] == ["execute_result"]
 
 
+def test_bar_names_the_cell_that_runs(project: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("# The story\n\nText.\n\n## Outliers\n\n#1 of the text"),
+            nbformat.v4.new_markdown_cell("No heading."),
+            nbformat.v4.new_code_cell(WRITES_OUTPUTS),
+        ]
+    )
+    nbformat.write(notebook, project / "transport_clustering.ipynb")
+    monkeypatch.setattr("veriwild_clustering.core.progress._is_watched", lambda: True)
+    assert main(["run", "--folder", str(project)]) == 0
+    shown = capsys.readouterr().err
+    assert "Cell 1 of 3: Outliers" in shown
+    assert "Cell 3 of 3: Outliers" in shown
+
+
 def test_notebook_that_writes_no_outputs_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_notebook(project / "transport_clustering.ipynb", "1 + 1")
     assert main(["run", "--folder", str(project)]) == 1

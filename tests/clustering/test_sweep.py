@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import joblib
 import numpy as np
 import pytest
 from sklearn.cluster import Birch, KMeans, MeanShift
@@ -10,6 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from veriwild_clustering import Dataset, Descriptor, Partition, sweep
+from veriwild_clustering.clustering import grid as grid_module
+from veriwild_clustering.clustering.families.agglomerative import AgglomerativeFamily
+from veriwild_clustering.clustering.store import PartitionStore
+from veriwild_clustering.core.progress import track
 
 GRID = {
     "kmeans": {"n_clusters": range(2, 5), "init": ["k-means++", "random"]},
@@ -172,11 +182,66 @@ def test_a_fit_that_fails_says_which(toy_space: Descriptor):
 def test_bars_name_the_family_and_the_descriptor(toy_space: Descriptor, capsys):
     sweep(toy_space, {"kmeans": {"n_clusters": [2, 3]}, "dbscan": {"eps": 3.0}}, progress=True)
     shown = capsys.readouterr().err
-    assert "kmeans on toy" in shown
+    assert re.search(r"sweep: +0%.* 0/3 ", shown)
+    assert re.search(r"kmeans on toy: +0%.* 0/2 ", shown)
     assert "dbscan on toy" in shown
-    assert "/2" in shown
     sweep(toy_space, {"kmeans": {"n_clusters": 2}}, progress=False)
     assert capsys.readouterr().err == ""
+
+
+class SlowFamily(AgglomerativeFamily):
+    """Says when each partition is asked for, and has a bar of its own."""
+
+    asked: ClassVar[list[int]] = []
+
+    def fit_many(self, descriptor: Descriptor, settings: Sequence[Mapping[str, Any]]) -> Iterator[Partition]:
+        for _ in track(range(2), description="tree"):
+            pass
+        for partition in super().fit_many(descriptor, settings):
+            self.asked.append(len(list(self.folder.glob("*.npz"))))
+            yield partition
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[SlowFamily]:
+    family = SlowFamily("agglomerative")
+    monkeypatch.setattr(SlowFamily, "folder", tmp_path, raising=False)
+    monkeypatch.setattr(SlowFamily, "asked", [])
+    monkeypatch.setattr(grid_module, "FAMILIES", {**grid_module.FAMILIES, "agglomerative": family})
+    return SlowFamily
+
+
+def test_partitions_that_share_work_are_stored_one_by_one(slow: type[SlowFamily], toy_space: Descriptor, tmp_path):
+    sweep(toy_space, {"agglomerative": {"n_clusters": [2, 3, 4]}}, store=tmp_path)
+    assert slow.asked == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("slow")
+def test_bars_within_a_fit_do_as_the_sweep_is_told(toy_space: Descriptor, capsys):
+    grid = {"agglomerative": {"n_clusters": [2, 3]}}
+    sweep(toy_space, grid, progress=True)
+    assert "tree:   0%" in capsys.readouterr().err
+    sweep(toy_space, grid, progress=False)
+    assert capsys.readouterr().err == ""
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        sweep(toy_space, grid, progress=True)
+    shown = capsys.readouterr().err
+    assert "sweep:   0%" in shown
+    assert "tree" not in shown
+
+
+def test_what_another_machine_has_stored_meanwhile_is_not_fitted_again(
+    slow: type[SlowFamily], toy_space: Descriptor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def store_some(store: PartitionStore, descriptor: Descriptor) -> np.ndarray:  # called between planning and fitting
+        sweep(toy_space, {"agglomerative": {"n_clusters": [3, 4]}}, store=tmp_path, n_jobs=1)
+        return descriptor.vectors
+
+    monkeypatch.setattr(PartitionStore, "mapped", store_some)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        partitions = sweep(toy_space, {"agglomerative": {"n_clusters": [2, 3, 4]}}, store=tmp_path)
+    assert [partition.n_clusters for partition in partitions] == [2, 3, 4]
+    assert slow.asked == [0, 1, 2]
 
 
 def test_nothing_that_was_passed_in_changes(toy_space: Descriptor):

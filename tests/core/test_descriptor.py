@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
@@ -73,3 +77,59 @@ def test_take_keeps_rows_aligned(toy_dataset):
     part = toy_dataset.take(rows)
     assert part.images["path"].tolist() == toy_dataset.images["path"].iloc[rows].tolist()
     np.testing.assert_array_equal(part["toy"].vectors, toy_dataset["toy"].vectors[rows])
+
+
+def _received(sent: bytes) -> Descriptor:
+    return pickle.loads(sent)  # noqa: S301
+
+
+def _mapped(tmp_path: Path, **options: Any) -> Descriptor:
+    np.save(tmp_path / "toy.npy", VECTORS)
+    return Descriptor("toy", np.load(tmp_path / "toy.npy", mmap_mode="r"), **options)
+
+
+def test_a_memory_map_travels_as_the_path_of_its_file(tmp_path: Path):
+    np.save(tmp_path / "long.npy", np.ones((50_000, 8), dtype=np.float32))
+    descriptor = Descriptor("long", np.load(tmp_path / "long.npy", mmap_mode="r"))
+    fingerprint = descriptor.fingerprint
+    sent = pickle.dumps(descriptor)
+    assert len(sent) < 2_000
+    received = _received(sent)
+    assert isinstance(received.vectors, np.memmap)
+    assert vars(received)["fingerprint"] == fingerprint
+    assert received.valid.all()
+    np.testing.assert_array_equal(received.vectors, descriptor.vectors)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_history_and_unusable_rows_travel_too(tmp_path: Path, order: str):
+    np.save(tmp_path / "toy.npy", np.asarray(VECTORS, order=order))
+    root = Descriptor("toy", np.load(tmp_path / "toy.npy", mmap_mode="r"))
+    child = Descriptor("scaled", VECTORS * 2, parents=(root,), transformer=StandardScaler(), params={"by": 2})
+    received = _received(pickle.dumps(child))
+    np.testing.assert_array_equal(received.vectors, child.vectors)
+    np.testing.assert_array_equal(received.parents[0].vectors, VECTORS)
+    assert received.valid.tolist() == received.parents[0].valid.tolist() == [True, False, False, True]
+    assert received.recipe == child.recipe
+    assert received.params == child.params
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_what_may_differ_from_its_file_travels_by_value(tmp_path: Path, mode: str):
+    np.save(tmp_path / "toy.npy", VECTORS)
+    vectors = np.load(tmp_path / "toy.npy", mmap_mode=mode)
+    vectors[0, 0] = 7
+    assert _received(pickle.dumps(Descriptor("toy", vectors))).vectors[0, 0] == 7
+
+
+def test_part_of_a_memory_map_travels_as_that_part(tmp_path: Path):
+    whole = _mapped(tmp_path)
+    for part in (whole.vectors[2:], whole.vectors[:, 1:], whole.vectors[[3, 0]]):
+        np.testing.assert_array_equal(_received(pickle.dumps(Descriptor("part", part))).vectors, part)
+
+
+def test_a_machine_without_the_file_says_what_to_share(tmp_path: Path):
+    sent = pickle.dumps(_mapped(tmp_path))
+    (tmp_path / "toy.npy").unlink()
+    with pytest.raises(DatasetError, match=r"toy\.npy cannot be read here .*under the same path"):
+        _received(sent)

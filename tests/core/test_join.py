@@ -190,6 +190,18 @@ def test_wrong_vectors_leave_nothing_behind(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_progress_is_shown_within_each_descriptor(
+    build_raw: BuildRaw, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = locate_raw_data(build_raw(""))
+    join_dataset(raw, output)
+    assert not capsys.readouterr().err
+    join_dataset(raw, output, progress=True)
+    shown = capsys.readouterr().err
+    assert "Descriptors" in shown
+    assert all(f"{name}, 64 MB a step" in shown for name in raw.descriptor_files)
+
+
 def test_failed_join_leaves_the_old_dataset(build_raw: BuildRaw, output: Path, tmp_path: Path) -> None:
     folder = build_raw()
     join_dataset(locate_raw_data(folder), output)

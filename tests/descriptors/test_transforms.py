@@ -25,7 +25,7 @@ def test_result_is_that_of_the_transformer_on_the_usable_rows(holed_space: Descr
     result = transform(holed_space, make_pipeline(StandardScaler(), PCA(3, random_state=0)))
     usable = np.delete(holed_space.vectors, [3, 70], axis=0)
     expected = make_pipeline(StandardScaler(), PCA(3, random_state=0)).fit(usable).transform(usable)
-    np.testing.assert_array_equal(result.usable(), expected)
+    np.testing.assert_allclose(result.usable(), expected, atol=1e-5)
     assert result.vectors.dtype == np.float32
     assert np.flatnonzero(~result.valid).tolist() == [3, 70]
     assert np.isnan(result.vectors[[3, 70]]).all()

@@ -95,7 +95,7 @@ def test_reasons_name_the_part_that_stands_out_most(space):
 
 def test_many_rows_are_scored_by_detectors_fitted_to_a_sample(space):
     exact, sampled = detect_outliers(space), detect_outliers(space, max_fit=200)
-    assert sampled.params["approximation"] == "detectors fitted to 200 of 300 rows"
+    assert sampled.params["approximation"] == "KNN: fitted to 200 of 300 rows"
     assert "approximation" not in exact.params
     assert set(sampled.ranking()[:5]) == {10, 11, 12, 13, 14}
     assert np.corrcoef(exact.table["osnet: ECOD"], sampled.table["osnet: ECOD"])[0, 1] > 0.9

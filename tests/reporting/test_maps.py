@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from sklearn.decomposition import PCA
 
 from veriwild_clustering import Descriptor, Partition, plot_map, transform
 from veriwild_clustering.reporting.maps import stratified_rows
-from veriwild_clustering.reporting.style import NOISE_COLOR, palette
+from veriwild_clustering.reporting.marks import MAX_DOTS
+from veriwild_clustering.reporting.style import NOISE_COLOR, named_color, palette
 
 
 def _scatter(ax, label):
@@ -95,6 +96,89 @@ def test_three_features_give_a_3d_map_named_after_the_transformer(toy_space) -> 
     assert ax.get_zlabel() == f"PCA 3 ({share:.1%} of variance)"
     # Without noise nothing invisible stretches the box.
     assert ax.get_xlim()[1] < projection.vectors[:, 0].max() + np.ptp(projection.vectors[:, 0])
+
+
+@pytest.fixture(scope="module")
+def crowd() -> tuple[Descriptor, Partition]:
+    """More points than dots are drawn of, on four places: those of cluster 0, of cluster 1, of both, and of noise."""
+    places = np.array([[0, 0], [1, 0], [0.5, 1], [1, 1]], dtype=np.float32)
+    labels = np.repeat([0, 1, 0, 1, -1], [30_000, 20_000, 30, 10, 5_000])
+    flat = Descriptor("crowd", places[np.repeat([0, 1, 2, 3], [30_000, 20_000, 40, 5_000])])
+    return flat, Partition(labels, flat, "kmeans")
+
+
+def _layer(ax, label):
+    return next(image for image in ax.images if image.get_label() == label)
+
+
+def _pixel(image, x: float, y: float) -> np.ndarray:
+    left, right, bottom, top = image.get_extent()
+    values = image.get_array()
+    height, width = values.shape[:2]
+    return np.asarray(values[int((y - bottom) / (top - bottom) * height), int((x - left) / (right - left) * width)])
+
+
+def test_many_points_become_pixels_with_the_mean_color_of_all_rows(crowd) -> None:
+    fig, ax = plot_map(*crowd)
+    assert not ax.collections
+    assert _legend(ax) == ["0 · 30,030", "1 · 20,010", "noise · 5,000"]
+    assert "55,040 images, 2 clusters, 9.1% noise" in ax.get_title(loc="left")
+    clustered, noise = _layer(ax, "clustered"), _layer(ax, "noise")
+    assert noise.get_zorder() < clustered.get_zorder()
+    colors = np.array([to_rgb(color) for color in palette(2)])
+    for place, expected in {(0, 0): colors[0], (1, 0): colors[1], (0.5, 1): [0.75, 0.25] @ colors}.items():
+        np.testing.assert_allclose(_pixel(clustered, *place)[:3], expected, atol=1e-6)
+    assert _pixel(clustered, 0, 0)[3] > _pixel(clustered, 0.5, 1)[3] > 0.5
+    assert _pixel(clustered, 1, 1)[3] == 0
+    np.testing.assert_allclose(_pixel(noise, 1, 1), [*to_rgb(NOISE_COLOR), 1])
+    assert np.count_nonzero(clustered.get_array()[..., 3]) == 3
+    fig.canvas.draw()
+
+
+def test_pixels_are_square_and_cover_every_point(crowd) -> None:
+    image = _layer(plot_map(crowd[0])[1], "images")
+    left, right, bottom, top = image.get_extent()
+    height, width = image.get_array().shape[:2]
+    assert (right - left) / width == pytest.approx((top - bottom) / height)
+    assert left < 0 < 1 < right
+    assert bottom < 0 < 1 < top
+    assert max(height, width) > 300
+
+
+def test_many_values_become_their_mean_per_pixel(crowd) -> None:
+    flat, partition = crowd
+    values = pd.Series(np.arange(len(flat), dtype=float), name="width").where(partition.clustered)
+    fig, ax = plot_map(flat, values=values)
+    image = _layer(ax, "values")
+    for place, first, last in [((0, 0), 0, 30_000), ((1, 0), 30_000, 50_000), ((0.5, 1), 50_000, 50_040)]:
+        assert float(_pixel(image, *place)) == pytest.approx((first + last - 1) / 2)
+    assert image.get_array().mask.sum() == image.get_array().size - 3
+    assert _pixel(_layer(ax, "missing"), 1, 1)[3] == 1
+    assert fig.axes[1].get_ylabel() == "width (1st to 99th percentile)"
+
+
+def test_many_words_keep_their_paint_and_many_outliers_become_dots(crowd) -> None:
+    flat, partition = crowd
+    words = pd.Series(np.where(partition.labels == 0, "white", "red"), name="color")
+    _, ax = plot_map(flat, values=words, outliers=np.arange(len(flat)) < 2_000)
+    assert _legend(ax) == ["outlier · 2,000", "white · 30,030", "red · 25,010"]
+    np.testing.assert_allclose(_pixel(_layer(ax, "values"), 0, 0), [*to_rgb(named_color("white") or ""), 1], atol=1e-6)
+    outliers = _scatter(ax, "outliers")
+    assert len(outliers.get_offsets()) == 2_000
+    assert to_hex(outliers.get_facecolors()[0]) == "#000000"
+
+
+def test_points_on_one_spot_and_samples_of_many_are_drawn(crowd) -> None:
+    one = Descriptor("spot", np.ones((MAX_DOTS + 1, 2), dtype=np.float32))
+    assert np.count_nonzero(_layer(plot_map(one)[1], "images").get_array()[..., 3]) == 1
+    _, ax = plot_map(*crowd, max_points=1_000)
+    assert not ax.images
+    assert "of 55,040 images" in ax.get_title(loc="left")
+
+
+def test_a_long_title_is_broken_to_the_width_of_the_figure(flat, partition) -> None:
+    _, ax = plot_map(flat, partition, title="a projection with a name " * 6, figsize=(4, 3))
+    assert max(map(len, ax.get_title(loc="left").splitlines())) <= 4 * 13
 
 
 def test_wrong_shapes_are_named(toy_space, flat, partition) -> None:

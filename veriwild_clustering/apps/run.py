@@ -6,10 +6,12 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import veriwild_clustering
 from veriwild_clustering.apps import create_dataset
@@ -168,7 +170,9 @@ def _execute(notebook: Path, executed: Path) -> str:
     print(f"Executing {notebook.name}: {len(content.cells)} cells", flush=True)
     error = ""
     with client.setup_kernel(env={**os.environ, "TQDM_DISABLE": "1"}):  # no bars in what is kept
-        for index, cell in enumerate(track(content.cells, description=notebook.name)):
+        headings = _headings(content.cells)
+        steps = track(list(enumerate(content.cells)), description=lambda step: headings[step[0]])
+        for index, cell in steps:
             try:
                 client.execute_cell(cell, index)
             except CellExecutionError as failure:
@@ -177,3 +181,14 @@ def _execute(notebook: Path, executed: Path) -> str:
     with write_atomically(executed) as temporary:
         nbformat.write(content, temporary)
     return error
+
+
+def _headings(cells: Sequence[Any]) -> list[str]:
+    """Return for each cell its number and the heading that it stands under."""
+    headings, current = [], ""
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type == "markdown":
+            titles = re.findall(r"^#+ +(.+)$", cell.source, flags=re.MULTILINE)
+            current = f": {titles[-1]}" if titles else current
+        headings.append(f"Cell {number} of {len(cells)}{current}")
+    return headings

@@ -16,12 +16,12 @@ from veriwild_clustering.core.descriptor import Descriptor, finite_rows
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import DatasetError
-from veriwild_clustering.core.vectors.blocks import row_blocks
+from veriwild_clustering.core.vectors.blocks import release, row_blocks
 
 __all__ = ["PartitionModel"]
 
 _FORMAT = 1
-_OUR_TYPES = frozenset({"veriwild_clustering.descriptors.mixtures.BlockScaler"})
+_OUR_TYPES = frozenset({"veriwild_clustering.descriptors.scaling.BlockScaler"})
 """Trusted in a file beside what skops trusts itself: scikit-learn's estimators, NumPy's and SciPy's arrays."""
 
 
@@ -49,6 +49,9 @@ class PartitionModel:
     core image within eps, else noise) and "hdbscan" (the rule of `hdbscan.approximate_predict`). The images that
     the partition was fitted on get their own labels back from k-means and mixtures (but for ties within rounding);
     from DBSCAN core images and noise do; from the others most do.
+
+    A model takes next to no memory but for DBSCAN, which keeps the vectors of its core images, and HDBSCAN, which keeps
+    those of all: 4 * n_images * n_features bytes, in the file too, and a few times that while it is saved or loaded.
 
     Examples
     --------
@@ -123,6 +126,8 @@ class PartitionModel:
             if usable.any():
                 rows = block.start + np.flatnonzero(usable)
                 labels[rows], confidence[rows] = self._placed({name: matrix[usable] for name, matrix in part.items()})
+            for matrix in given.values():
+                release(matrix)
         return labels, confidence
 
     def _placed(self, vectors: Mapping[str, NDArray[np.float32]]) -> Assigned:

@@ -11,6 +11,7 @@ from typing import Any
 
 import joblib
 
+from veriwild_clustering import __version__
 from veriwild_clustering.clustering.families.agglomerative import AgglomerativeFamily
 from veriwild_clustering.clustering.families.dbscan import DbscanFamily
 from veriwild_clustering.clustering.families.family import EstimatorFamily, Family
@@ -56,7 +57,8 @@ class Task:
         """A hash of everything on which the result depends; costs a pass over the vectors, once per descriptor."""
         family = self.family
         prototype = family.estimator() if isinstance(family, EstimatorFamily) else None
-        return _digest([self.descriptor.fingerprint, family.name, prototype, self.params, family.library])
+        code = [family.library, __version__, family.revision]
+        return _digest([self.descriptor.fingerprint, family.name, prototype, self.params, code])
 
 
 def plan(descriptors: Sequence[Descriptor], grid: Mapping[str, Any], *, random_state: int) -> list[Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import warnings
 import zipfile
 import zlib
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
+from veriwild_clustering.core.storage.vector_files import map_npy
 
 __all__ = ["PartitionRecord", "PartitionStore"]
 
 _FORMAT = 1
+_COPIED_BYTES = 2**20  # what joblib too copies to each process rather than through a file
 _BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -61,6 +64,8 @@ class PartitionRecord:
 class PartitionStore:
     """One .npz file per partition, named by the hash of all it depends on.
 
+    Several processes and machines may read and write the folder at once.
+
     Parameters
     ----------
     folder : Path
@@ -75,7 +80,7 @@ class PartitionStore:
     folder: Path
 
     def __post_init__(self) -> None:
-        folder = Path(self.folder)
+        folder = Path(self.folder).absolute()  # workers may stand elsewhere
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"`store` must be a folder. Got the file {folder} instead.")
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,14 +90,28 @@ class PartitionStore:
         """Return where the partition with this key lies."""
         return self.folder / f"{key}.npz"
 
+    def mapped(self, descriptor: Descriptor) -> NDArray[np.float32]:
+        """Return the vectors as the memory map of a file, which is written to the folder unless there is one.
+
+        Small ones stay as they are.
+        """
+        vectors = descriptor.vectors
+        if isinstance(vectors.base, mmap.mmap) or vectors.nbytes <= _COPIED_BYTES:
+            return vectors
+        file = self.folder / "vectors" / f"{descriptor.fingerprint[:32]}.npy"
+        if not file.exists():
+            with write_atomically(file) as path:
+                np.save(path, vectors)
+        return map_npy(file)
+
     def write(self, key: str, record: PartitionRecord) -> None:
         """Write a record under its key: all of it or nothing."""
         meta = {"format": _FORMAT, "key": key, "resolved": dict(record.resolved), "seconds": record.seconds}
         arrays: dict[str, Any] = {f"state/{name}": value for name, value in record.state.items()}
+        labels = record.labels.astype(np.min_scalar_type(-int(record.labels.max(initial=0)) - 1))
         with write_atomically(self.path(key)) as path:
-            np.savez_compressed(
-                path, meta=np.array(json.dumps(meta)), labels=record.labels, confidence=record.confidence, **arrays
-            )
+            # Not compressed: confidence does not get much smaller, and compressing takes many times as long as writing.
+            np.savez(path, meta=np.array(json.dumps(meta)), labels=labels, confidence=record.confidence, **arrays)
 
     def read(self, key: str, n_images: int) -> PartitionRecord | None:
         """Return the record under a key; None if there is none or, with a warning, if its file is broken."""
@@ -112,4 +131,5 @@ def _read(path: Path, key: str, n_images: int) -> PartitionRecord:
         if meta["format"] != _FORMAT or meta["key"] != key or file["labels"].shape != (n_images,):
             raise ValueError("it holds another partition")
         state = {name.removeprefix("state/"): file[name] for name in file.files if name.startswith("state/")}
-        return PartitionRecord(file["labels"], file["confidence"], state, meta["resolved"], meta["seconds"])
+        labels = file["labels"].astype(np.int32)
+        return PartitionRecord(labels, file["confidence"], state, meta["resolved"], meta["seconds"])

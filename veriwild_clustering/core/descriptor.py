@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.html import card
-from veriwild_clustering.core.validation import check_rows
+from veriwild_clustering.core.validation import DatasetError, check_rows
 from veriwild_clustering.core.vectors.blocks import read_blocks
 
 __all__ = ["Descriptor", "finite_rows"]
@@ -24,7 +25,8 @@ def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which rows of `vectors` hold finite numbers alone, reading a memory map block by block."""
     finite = np.empty(len(vectors), dtype=bool)
     for rows, block in read_blocks(vectors):
-        finite[rows] = np.isfinite(block).all(axis=1)
+        # NaN spreads into both, infinity into one: no mask as large as the block.
+        finite[rows] = np.isfinite(block.min(axis=1, initial=0)) & np.isfinite(block.max(axis=1, initial=0))
     return finite
 
 
@@ -32,7 +34,8 @@ def finite_rows(vectors: NDArray[Any]) -> NDArray[np.bool_]:
 class Descriptor:
     """A named matrix of vectors, one row per image, aligned with the image table.
 
-    Rows without a usable vector stay in place, marked in `valid`; nothing drops or reorders rows.
+    Rows without a usable vector stay in place, marked in `valid`; nothing drops or reorders rows. To another process
+    a memory map travels as the path of its file, which must lead to the same file there; other vectors are copied.
 
     Parameters
     ----------
@@ -87,6 +90,17 @@ class Descriptor:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __getstate__(self) -> dict[str, Any]:
+        file = _MappedFile.of(self.vectors)
+        valid = None if self.valid.all() else self.valid
+        return self.__dict__ | {"valid": valid, "vectors": self.vectors if file is None else file}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vectors, valid = state["vectors"], state["valid"]
+        if isinstance(vectors, _MappedFile):
+            vectors = vectors.open()
+        self.__dict__.update(state, vectors=vectors, valid=np.ones(len(vectors), bool) if valid is None else valid)
 
     def __repr__(self) -> str:
         return f"Descriptor({self.name!r}, {len(self)} x {self.n_features}, {self.n_valid} valid rows)"
@@ -182,3 +196,32 @@ class Descriptor:
         blocks = [parent.compute(vectors) for parent in self.parents]
         joined = blocks[0] if len(blocks) == 1 else np.hstack(blocks)
         return np.asarray(self.transformer.transform(joined), dtype=np.float32)
+
+
+class _MappedFile(NamedTuple):
+    """What a process needs to map the same rows of the same file."""
+
+    path: str
+    offset: int
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32]) -> _MappedFile | None:
+        """Return where the vectors lie, None unless they are a memory map: a part of one knows no offset of its own."""
+        owner: Any = vectors.base
+        if not isinstance(vectors, np.memmap) or not isinstance(owner, mmap.mmap):
+            return None
+        if vectors.filename is None or vectors.mode != "r":  # what is written to a map may stay in this process
+            return None
+        return cls(str(vectors.filename), vectors.offset, vectors.shape, "C" if vectors.flags.c_contiguous else "F")
+
+    def open(self) -> np.memmap[Any, Any]:
+        """Return the memory map, or raise naming the file that this machine does not have."""
+        try:
+            return np.memmap(self.path, np.float32, "r", offset=self.offset, shape=self.shape, order=self.order)
+        except (OSError, ValueError) as error:
+            raise DatasetError(
+                f"{self.path} cannot be read here ({error}). Vectors travel to other processes as the path of their "
+                f"file: on a cluster, keep it in a folder that every machine has under the same path."
+            ) from error

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.descriptor import Descriptor
@@ -37,7 +38,7 @@ def canonical_labels(labels: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.i
 
     Notes
     -----
-    O(n_images log n_images).
+    O(n_images).
 
     Examples
     --------
@@ -47,14 +48,12 @@ def canonical_labels(labels: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.i
     """
     given = np.asarray(labels, dtype=np.int64)
     clustered = given >= 0
-    values, first, inverse, counts = np.unique(
-        given[clustered], return_index=True, return_inverse=True, return_counts=True
-    )
-    ranking = np.lexsort((first, -counts))
-    new_of_old = np.empty(len(values), dtype=np.int32)
-    new_of_old[ranking] = np.arange(len(values), dtype=np.int32)
+    codes, values = pd.factorize(given[clustered])  # numbered as they appear
+    ranking = np.argsort(-np.bincount(codes, minlength=len(values)), kind="stable")
+    new_of_code = np.empty(len(values), dtype=np.int32)
+    new_of_code[ranking] = np.arange(len(values), dtype=np.int32)
     renumbered = np.full(given.shape, NOISE, dtype=np.int32)
-    renumbered[clustered] = new_of_old[inverse]
+    renumbered[clustered] = new_of_code[codes]
     return renumbered, values[ranking]
 
 

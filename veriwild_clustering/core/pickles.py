@@ -1,11 +1,14 @@
-"""Arrays out of pickles, without running anything that a pickle says."""
+"""Arrays out of pickles, without running anything that a pickle says and without reading large ones into memory."""
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +18,14 @@ from veriwild_clustering.core.validation import DatasetError, reason_of
 __all__ = ["read_pickled_array"]
 
 _RULE = "a pickle must hold one NumPy array and nothing else"
+_MAPPED_BYTES = 2**20  # bytes objects of this size and above stay in the file
 
 
 def read_pickled_array(file: Path) -> NDArray[Any]:
-    """Return the array of a pickle; nothing that the pickle says is run.
+    """Return the array of a pickle, memory-mapped where it lies in the file; nothing that the pickle says is run.
+
+    Protocols 3 to 5 write an array's bytes as they are, so a large one is mapped, read-only. Protocols 0 to 2, the
+    default of Python 2, write them as text: such an array is read into memory, at a few times its own size.
 
     Raises
     ------
@@ -27,7 +34,7 @@ def read_pickled_array(file: Path) -> NDArray[Any]:
     """
     try:
         with file.open("rb") as stream:
-            found = _ArraysOnly(stream, encoding="latin1").load()
+            found = _ArraysOnly(stream).load()
     except DatasetError as error:
         raise DatasetError(f"{file} was refused: {error}") from error
     except Exception as error:  # a damaged pickle can raise anything; nothing in it can run
@@ -46,6 +53,14 @@ class _Record:
 
 class _Marker(_Record):
     """Stands for the class numpy.ndarray, which pickles name as an argument."""
+
+
+@dataclass(frozen=True)
+class _Bytes(_Record):
+    """The record of a large bytes object: where it lies in the file."""
+
+    offset: int
+    length: int
 
 
 class _Dtype(_Record):
@@ -79,8 +94,12 @@ class _Array(_Record):
             shape, dtype, fortran, data = self.parts or ((), None, False, b"")
             if not isinstance(dtype, _Dtype):
                 raise DatasetError("it holds an array without a dtype.")
-            raw = data.encode("latin1") if isinstance(data, str) else data
-            return np.frombuffer(raw, dtype.to_numpy()).reshape(shape, order="F" if fortran else "C")
+            kind = dtype.to_numpy()
+            if isinstance(data, _Bytes):
+                raw: NDArray[Any] = np.memmap(file, np.uint8, "r", offset=data.offset, shape=(data.length,))
+            else:
+                raw = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, np.uint8)
+            return raw.view(kind).reshape(shape, order="F" if fortran else "C")
         except DatasetError as error:
             raise DatasetError(f"{file} was refused: {error}") from error
         except (TypeError, ValueError, UnicodeEncodeError) as error:
@@ -114,6 +133,18 @@ _ADMITTED: dict[tuple[str, str], type[_Record]] = {
 }
 
 
+def _bytes_loader(width: int) -> Callable[[Any], None]:
+    """Return what loads a bytes object whose length is written in `width` bytes: passing over it if it is large."""
+
+    def load(unpickler: Any) -> None:
+        length = int.from_bytes(unpickler.read(width), "little")
+        # Picklers write large objects outside of frames; one inside has been read with its frame.
+        framed = unpickler._unframer.current_frame is not None  # noqa: SLF001
+        unpickler.append(unpickler.read(length) if framed or length < _MAPPED_BYTES else unpickler.skip(length))
+
+    return load
+
+
 class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
     """An unpickler that knows the few names of a NumPy array and nothing else.
 
@@ -121,11 +152,23 @@ class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
     gigabytes. An array is a few dozen opcodes, so it costs no time.
     """
 
-    def _load_buffer(self: Any) -> None:
-        # Python's own fills a buffer of the size that the pickle claims before it reads what is there.
-        self.append(self.read(int.from_bytes(self.read(8), "little")))
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,  # noqa: SLF001
+        pickle.BINBYTES[0]: _bytes_loader(4),
+        pickle.BINBYTES8[0]: _bytes_loader(8),
+        pickle.BYTEARRAY8[0]: _bytes_loader(8),
+    }
 
-    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_buffer}  # noqa: SLF001
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, encoding="latin1")
+        self._stream = stream
+
+    def skip(self, length: int) -> _Bytes:
+        offset = self._stream.tell()
+        if length > os.fstat(self._stream.fileno()).st_size - offset:
+            raise EOFError("it ends within the array")
+        self._stream.seek(length, os.SEEK_CUR)
+        return _Bytes(offset, length)
 
     def find_class(self, module: str, name: str) -> type[_Record]:
         try:

@@ -3,109 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_real
+from veriwild_clustering.descriptors.scaling import BlockScaler, shares
 from veriwild_clustering.descriptors.transforms import fitted_descriptor
 
-__all__ = ["BlockScaler", "mix", "mixtures"]
-
-_BLOCK_ROWS = 8192
-_ROUNDING = 1e-24  # variance / mean² that float64 sums of a constant column may show
-
-
-class BlockScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Scale blocks of columns so that each holds a given share of the total variance.
-
-    A block is multiplied by sqrt(weight / V), V being the sum of its columns' variances, so the squared distance
-    of two rows becomes the weighted sum of the blocks' normalised squared distances, ||x - y||² / V.
-
-    Parameters
-    ----------
-    block_sizes : sequence of int, optional
-        Number of columns of each block, from left to right; by default all columns are one block.
-    weights : sequence of float, optional
-        Share of each block, not negative; normalised to sum 1. Equal by default.
-
-    Attributes
-    ----------
-    weights_ : array of shape (n_blocks,), float64
-        The normalised weights.
-    scale_ : array of shape (n_features,), float64
-        The factor of each column.
-    n_features_in_ : int
-        Number of columns seen by `fit`.
-
-    Raises
-    ------
-    ValueError
-        If sizes and weights do not fit the data, or a block with a positive weight is constant: it has no
-        distances to scale, so its weight would silently be lost.
-
-    Notes
-    -----
-    O(n_rows * n_features). Columns are not centred, since distances do not see their means.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from veriwild_clustering import BlockScaler
-    >>> X = np.array([[0.0, 0.0, 5.0], [2.0, 20.0, 5.5]])
-    >>> BlockScaler([2, 1], weights=[3, 1]).fit(X).weights_
-    array([0.75, 0.25])
-    """
-
-    def __init__(self, block_sizes: Sequence[int] | None = None, weights: Sequence[float] | None = None) -> None:
-        self.block_sizes = block_sizes
-        self.weights = weights
-
-    def fit(self, X: ArrayLike, y: Any = None) -> BlockScaler:  # noqa: ARG002 (scikit-learn's signature)
-        """Learn the scale of each block from the rows of `X`; `y` is ignored."""
-        from sklearn.preprocessing import StandardScaler
-
-        matrix = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        sizes = self._checked_sizes(matrix.shape[1])
-        self.weights_ = _shares(self.weights, len(sizes))
-        moments = StandardScaler()
-        for rows in gen_batches(len(matrix), _BLOCK_ROWS):
-            moments.partial_fit(matrix[rows])
-        starts = np.cumsum([0, *sizes[:-1]])
-        totals = np.add.reduceat(moments.var_, starts)
-        totals[totals <= _ROUNDING * np.add.reduceat(moments.mean_**2, starts)] = 0
-        constant = np.flatnonzero((totals == 0) & (self.weights_ > 0))
-        if len(constant):
-            raise ValueError(
-                f"Block {constant[0]} is constant over the {len(matrix)} rows, so it cannot carry a weight of "
-                f"{self.weights_[constant[0]]:.3g}. Leave it out or give it the weight 0."
-            )
-        scales = np.sqrt(np.divide(self.weights_, totals, out=np.zeros(len(sizes)), where=totals > 0))
-        self.scale_ = np.repeat(scales, sizes)
-        return self
-
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """Return `X` with its blocks scaled, in the dtype of `X` (float32 or float64)."""
-        check_is_fitted(self)
-        matrix = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return matrix * self.scale_.astype(matrix.dtype)
-
-    def _checked_sizes(self, n_features: int) -> list[int]:
-        sizes = [n_features] if self.block_sizes is None else [int(size) for size in self.block_sizes]
-        if min(sizes, default=0) < 1 or sum(sizes) != n_features:
-            raise ValueError(
-                f"`block_sizes` must be positive and sum to the number of columns, {n_features}. Got {sizes} instead."
-            )
-        return sizes
+__all__ = ["mix", "mixtures"]
 
 
 def mix(
-    descriptors: Sequence[Descriptor], *, weights: Sequence[float] | None = None, name: str | None = None
+    descriptors: Sequence[Descriptor],
+    *,
+    weights: Sequence[float] | None = None,
+    name: str | None = None,
+    path: str | Path | None = None,
 ) -> Descriptor:
     """Join descriptors into one whose squared distances are the weighted sum of theirs.
 
@@ -120,6 +35,9 @@ def mix(
         Share of each, not negative; normalised to sum 1. Equal by default.
     name : str, optional
         By default the weights and names, such as "0.7 type_model + 0.3 color_model".
+    path : path, optional
+        A .npy to write the mixture to; it is then memory-mapped. By default one over 1 GiB goes to a temporary file
+        (in TMPDIR) that disappears with the descriptor, a smaller one stays in memory.
 
     Returns
     -------
@@ -131,10 +49,12 @@ def mix(
     ValueError
         If there are fewer than two descriptors, their lengths differ, the weights do not fit, or a descriptor with
         a positive weight is constant.
+    DatasetError
+        If the mixture cannot be written, or `path` is no .npy.
 
     Notes
     -----
-    O(n_images * sum of n_features) time and memory; reduce wide descriptors first.
+    O(n_images * sum of n_features), in blocks: memory is that of the result.
 
     Examples
     --------
@@ -147,12 +67,7 @@ def mix(
     >>> mixture.name, mixture.n_features, round(float(mixture.vectors[:, :6].var(axis=0).sum()), 3)
     ('0.7 type_model + 0.3 color_model', 8, 0.7)
     """
-    parents = tuple(descriptors)
-    _check_parents(parents)
-    shares = _shares(weights, len(parents))
-    scaler = BlockScaler([parent.n_features for parent in parents], weights=[float(share) for share in shares])
-    default = " + ".join(f"{share:.3g} {parent.name}" for share, parent in zip(shares, parents, strict=True))
-    return fitted_descriptor(parents, scaler, name=name or default)
+    return _mixed(tuple(descriptors), weights, name=name, path=path)
 
 
 def mixtures(descriptors: Sequence[Descriptor], *, step: float = 0.25) -> list[Descriptor]:
@@ -179,7 +94,8 @@ def mixtures(descriptors: Sequence[Descriptor], *, step: float = 0.25) -> list[D
     Notes
     -----
     With m descriptors and s = 1 / step there are C(s + m - 1, m - 1) - m mixtures, each a matrix of its own,
-    O(n_images * sum of n_features): reduce wide descriptors first.
+    O(n_images * sum of n_features): reduce wide descriptors first. Where all of them would take more than 1 GiB they go
+    to temporary files (in TMPDIR) that disappear with them.
 
     Examples
     --------
@@ -195,12 +111,28 @@ def mixtures(descriptors: Sequence[Descriptor], *, step: float = 0.25) -> list[D
     n_steps = round(1 / check_real("step", step, low=1e-3, high=0.5))
     if not np.isclose(n_steps * step, 1):
         raise ValueError(f"`step` must be 1 divided by a whole number. Got {step!r} instead.")
+    wanted = [counts for counts in _divisions(n_steps, len(parents)) if np.count_nonzero(counts) > 1]
     found = []
-    for counts in _divisions(n_steps, len(parents)):
+    for counts in wanted:
         chosen = [(parent, count / n_steps) for parent, count in zip(parents, counts, strict=True) if count]
-        if len(chosen) > 1:
-            found.append(mix([parent for parent, _ in chosen], weights=[weight for _, weight in chosen]))
+        part, weights = zip(*chosen, strict=True)
+        found.append(_mixed(part, weights, n_results=len(wanted)))
     return found
+
+
+def _mixed(
+    parents: tuple[Descriptor, ...],
+    weights: Sequence[float] | None,
+    *,
+    name: str | None = None,
+    path: str | Path | None = None,
+    n_results: int = 1,
+) -> Descriptor:
+    _check_parents(parents)
+    normalised = shares(weights, len(parents))
+    scaler = BlockScaler([parent.n_features for parent in parents], weights=[float(share) for share in normalised])
+    default = " + ".join(f"{share:.3g} {parent.name}" for share, parent in zip(normalised, parents, strict=True))
+    return fitted_descriptor(parents, scaler, name=name or default, path=path, n_results=n_results)
 
 
 def _divisions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
@@ -211,16 +143,6 @@ def _divisions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
     for first in range(total, -1, -1):
         for rest in _divisions(total - first, n_parts - 1):
             yield (first, *rest)
-
-
-def _shares(weights: Sequence[float] | None, n_blocks: int) -> NDArray[np.float64]:
-    """Return weights that sum to 1, equal if none are given."""
-    given = np.ones(n_blocks) if weights is None else np.asarray(weights, dtype=np.float64)
-    if given.shape != (n_blocks,):
-        raise ValueError(f"`weights` must have one entry per block, {n_blocks}. Got {weights!r} instead.")
-    if not np.isfinite(given).all() or (given < 0).any() or given.sum() == 0:
-        raise ValueError(f"`weights` must be finite, not negative, and not all 0. Got {weights!r} instead.")
-    return given / given.sum()
 
 
 def _check_parents(parents: tuple[Descriptor, ...]) -> None:

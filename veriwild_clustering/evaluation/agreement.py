@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.validation import check_choice
+from veriwild_clustering.evaluation.contingency import MEASURES, Contingency
 from veriwild_clustering.evaluation.external import encode
-from veriwild_clustering.evaluation.internal import INTERNAL_METRICS, metrics_in_space
+from veriwild_clustering.evaluation.internal import INTERNAL_METRICS, scores_in_spaces
 
 __all__ = ["agreement", "aligned", "cross_space_scores", "pair_consistency", "pairs_of_codes", "pairwise_ari"]
-
-_AGREEMENT = {
-    "ari": "adjusted_rand_score",
-    "ami": "adjusted_mutual_info_score",
-    "nmi": "normalized_mutual_info_score",
-    "v_measure": "v_measure_score",
-}
 
 
 def agreement(partitions: Iterable[Partition], *, metric: str = "ari") -> pd.DataFrame:
@@ -33,7 +26,7 @@ def agreement(partitions: Iterable[Partition], *, metric: str = "ari") -> pd.Dat
     partitions : iterable of Partition
         Partitions of the same images, in any spaces.
     metric : {"ari", "ami", "nmi", "v_measure"}, default="ari"
-        The measure, as scikit-learn computes it; noise counts as one more cluster.
+        The measure, as scikit-learn defines it; noise counts as one more cluster.
 
     Returns
     -------
@@ -58,16 +51,13 @@ def agreement(partitions: Iterable[Partition], *, metric: str = "ari") -> pd.Dat
     array([[1., 1.],
            [1., 1.]])
     """
-    from sklearn import metrics
-
-    check_choice("metric", metric, list(_AGREEMENT))
-    compare = getattr(metrics, _AGREEMENT[metric])
+    check_choice("metric", metric, list(MEASURES))
     compared = aligned(partitions)
     names = [partition.name for partition in compared]
     values = np.eye(len(compared))
     for i, one in enumerate(compared):
         for j, other in enumerate(compared[:i]):
-            values[i, j] = values[j, i] = compare(one.labels, other.labels)
+            values[i, j] = values[j, i] = MEASURES[metric](Contingency(one.labels + 1, other.labels + 1))
     return pd.DataFrame(values, index=names, columns=names)
 
 
@@ -78,6 +68,8 @@ def cross_space_scores(
     metric: str = "silhouette",
     silhouette_sample: int = 2000,
     random_state: int = 0,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Score each partition in the space of each descriptor.
 
@@ -96,6 +88,10 @@ def cross_space_scores(
         Number of images over which the silhouette is the mean.
     random_state : int, default=0
         Seed of their draw.
+    n_jobs : int, optional
+        Threads that score; by default as `joblib.parallel_config` says, else one.
+    progress : bool, optional
+        Whether to show a progress bar; by default in a terminal or a notebook.
 
     Returns
     -------
@@ -127,17 +123,19 @@ def cross_space_scores(
     """
     check_choice("metric", metric, list(INTERNAL_METRICS))
     compared, spaces = aligned(partitions), list(descriptors)
-    rows = [
-        {"noise_fraction": partition.noise_fraction}
-        | {
-            space.name: metrics_in_space(
-                partition, space, metrics=(metric,), silhouette_sample=silhouette_sample, random_state=random_state
-            )[metric]
-            for space in spaces
-        }
-        for partition in compared
-    ]
-    return pd.DataFrame(rows, index=[partition.name for partition in compared])
+    pairs = [(partition, space) for space in spaces for partition in compared]
+    scores = scores_in_spaces(
+        pairs,
+        metrics=(metric,),
+        silhouette_sample=silhouette_sample,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    values = np.array([score[metric] for score in scores]).reshape(len(spaces), len(compared))
+    table = pd.DataFrame({"noise_fraction": [partition.noise_fraction for partition in compared]})
+    table = table.assign(**{space.name: column for space, column in zip(spaces, values, strict=True)})
+    return table.set_axis([partition.name for partition in compared])
 
 
 def pair_consistency(partition: Partition, groups: ArrayLike) -> dict[str, float]:
@@ -210,28 +208,28 @@ def pairs_of_codes(labels: NDArray[np.int32], codes: NDArray[np.int64]) -> dict[
 def pairwise_ari(labels: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
     """Return the adjusted Rand index of each two label vectors; noise counts as one more cluster.
 
-    All contingency tables of one partition with the others are one sparse product, instead of a call for each pair.
+    Many pairs of few rows: counts of cells alone, without a table for each pair.
     """
-    from scipy.sparse import csr_array
-
     n_rows, filled = len(labels[0]), [np.unique(one, return_inverse=True)[1] for one in labels]
-    starts = np.concatenate([[0], np.cumsum([one.max(initial=0) + 1 for one in filled])])
-    columns = np.concatenate([one + start for one, start in zip(filled, starts, strict=False)])
-    rows = np.tile(np.arange(n_rows), len(filled))
-    members = csr_array((np.ones(len(columns)), (columns, rows)), shape=(starts[-1], n_rows))
-    by_image = members.T.tocsr()
-    squares = np.array(
-        [
-            np.add.reduceat((members[first:last] @ by_image).power(2).sum(axis=0), starts[:-1])
-            for first, last in pairwise(starts)
-        ]
-    )
+    squares = np.zeros((len(filled), len(filled)))
+    for i, one in enumerate(filled):
+        for j, other in enumerate(filled[: i + 1]):
+            squares[i, j] = squares[j, i] = _sum_of_squares(one, other)
     together = (squares - n_rows) / 2
     own = np.diag(together)
     expected = np.outer(own, own / max(1, n_rows * (n_rows - 1) / 2))
     room = (own[:, None] + own[None]) / 2 - expected
     # No room means two partitions that are both one cluster, or both all singletons: they agree.
     return np.where(room == 0, 1.0, (together - expected) / np.where(room == 0, 1.0, room))
+
+
+def _sum_of_squares(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
+    """Return the sum of the squared numbers of rows that each two labels share."""
+    n_second = int(second.max(initial=0)) + 1
+    cells = first * n_second + second
+    few = (int(first.max(initial=0)) + 1) * n_second <= 4 * len(cells)
+    counts = np.bincount(cells) if few else np.unique(cells, return_counts=True)[1]
+    return int(counts @ counts)
 
 
 def _n_pairs(counts: NDArray[np.int64]) -> int:

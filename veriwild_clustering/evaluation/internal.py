@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
+from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.validation import check_int
+from veriwild_clustering.core.vectors.blocks import release
+from veriwild_clustering.evaluation.dispersion import calinski_harabasz, davies_bouldin, dispersions
+from veriwild_clustering.evaluation.silhouette import silhouettes
 
-__all__ = ["INTERNAL_METRICS", "internal_scores", "metrics_in_space"]
+__all__ = ["INTERNAL_METRICS", "internal_scores", "scores_in_spaces"]
+
+INTERNAL_METRICS = ("calinski_harabasz", "davies_bouldin", "silhouette")
+
+_JOB_PARTITIONS = 32
 
 
 def internal_scores(
@@ -51,8 +60,9 @@ def internal_scores(
     Notes
     -----
     Noise is left out of the three metrics, so they mean nothing without `noise_fraction`. Their values depend on
-    the space: compare them between partitions of one space only. O(n_images * n_features) and a float64 copy of the
-    clustered rows; the silhouette costs O(silhouette_sample² * n_features).
+    the space: compare them between partitions of one space only. They equal scikit-learn's, computed in blocks of
+    rows: O(n_images * n_features), and O(silhouette_sample² * n_features) for the silhouette. Many partitions of one
+    space are scored faster together, by `leaderboard`.
 
     References
     ----------
@@ -74,68 +84,92 @@ def internal_scores(
     {'calinski_harabasz': 200.0, 'davies_bouldin': 0.1, 'silhouette': 0.9, 'noise_fraction': 0.2, 'n_clusters': 2}
     """
     space = partition.descriptor if descriptor is None else descriptor
-    metrics = metrics_in_space(
-        partition, space, metrics=INTERNAL_METRICS, silhouette_sample=silhouette_sample, random_state=random_state
+    (scores,) = scores_in_spaces(
+        [(partition, space)], silhouette_sample=silhouette_sample, random_state=random_state, progress=False
     )
-    return {**metrics, "noise_fraction": partition.noise_fraction, "n_clusters": partition.n_clusters}
+    return {**scores, "noise_fraction": partition.noise_fraction, "n_clusters": partition.n_clusters}
 
 
-def metrics_in_space(
-    partition: Partition,
-    space: Descriptor,
+def scores_in_spaces(
+    pairs: Sequence[tuple[Partition, Descriptor]],
     *,
-    metrics: Iterable[str],
+    metrics: Collection[str] = INTERNAL_METRICS,
     silhouette_sample: int,
     random_state: int,
-) -> dict[str, float]:
-    """Return the named metrics of a partition in a space, NaN where one is not defined."""
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> list[dict[str, float]]:
+    """Return the named metrics of each partition in its space; partitions in one space share what can be shared."""
+    from joblib import Parallel, delayed
+
     n_drawn = check_int("silhouette_sample", silhouette_sample, low=2)
-    if len(space) != len(partition):
-        raise ValueError(
-            f"`descriptor` must have one row per image of the partition, {len(partition)}. Got {len(space)} instead."
+    by_space: dict[int, list[int]] = {}
+    for index, (partition, space) in enumerate(pairs):
+        if len(space) != len(partition):
+            raise ValueError(
+                f"`descriptor` must have one row per image of the partition, {len(partition)}. "
+                f"Got {len(space)} instead."
+            )
+        by_space.setdefault(id(space), []).append(index)
+    groups = [
+        together[start : start + _JOB_PARTITIONS]
+        for together in by_space.values()
+        for start in range(0, len(together), _JOB_PARTITIONS)
+    ]
+    # Workers get no history of the space and no state of the partitions; a memory map travels as its path.
+    bare = {id(space): Descriptor(space.name, space.vectors, space.valid) for _, space in pairs}
+    jobs = (
+        delayed(_group_scores)(
+            bare[id(pairs[group[0]][1])],
+            [pairs[index][0].labels for index in group],
+            metrics=metrics,
+            n_drawn=n_drawn,
+            random_state=random_state,
         )
-    rows = np.flatnonzero(partition.clustered & space.valid)
-    drawn = _draw(rows, n_images=len(partition), n_drawn=n_drawn, random_state=random_state)
-    return {
-        name: _value(name, space, partition.labels, rows=drawn if name == "silhouette" else rows) for name in metrics
-    }
+        for group in groups
+    )
+    finished = chain.from_iterable(Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs))
+    shown = track(finished, description="scoring", total=len(pairs), show=progress)
+    scores = dict(zip(chain.from_iterable(groups), shown, strict=True))
+    return [scores[index] for index in range(len(pairs))]
 
 
-def _draw(rows: NDArray[np.int64], *, n_images: int, n_drawn: int, random_state: int) -> NDArray[np.int64]:
-    """Return the first of `rows` in a random order of all images, so that all partitions share most of the draw."""
-    if len(rows) <= n_drawn:
-        return rows
-    place = np.random.default_rng(random_state).permutation(n_images)
-    return np.sort(rows[np.argsort(place[rows])[:n_drawn]])
+def _group_scores(
+    space: Descriptor,
+    labels: Sequence[NDArray[np.int32]],
+    *,
+    metrics: Collection[str],
+    n_drawn: int,
+    random_state: int,
+) -> list[dict[str, float]]:
+    """Return the named metrics of each labelling of the valid rows."""
+    vectors, valid = space.vectors, space.valid
+    columns: dict[str, list[float]] = {}
+    if {"calinski_harabasz", "davies_bouldin"} & set(metrics):
+        found = dispersions(vectors, valid, labels)
+        columns["calinski_harabasz"] = [calinski_harabasz(one) for one in found]
+        columns["davies_bouldin"] = [davies_bouldin(one) for one in found]
+    if "silhouette" in metrics:
+        scores = np.empty(len(labels))
+        for indices, rows in _draws(valid, labels, n_drawn=n_drawn, random_state=random_state):
+            drawn = vectors[rows].astype(np.float64)
+            release(vectors)
+            scores[indices] = silhouettes(drawn, [labels[i][rows] for i in indices])
+        columns["silhouette"] = scores.tolist()
+    return [{name: columns[name][i] for name in metrics} for i in range(len(labels))]
 
 
-def _value(name: str, space: Descriptor, labels: NDArray[np.int32], *, rows: NDArray[np.int64]) -> float:
-    chosen = labels[rows]
-    if not 2 <= len(np.unique(chosen)) < len(rows):
-        return float("nan")
-    return float(INTERNAL_METRICS[name](space.vectors[rows].astype(np.float64), chosen))
+def _draws(
+    valid: NDArray[np.bool_], labels: Sequence[NDArray[np.int32]], *, n_drawn: int, random_state: int
+) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
+    """Yield the rows drawn, each time with the labellings that share them.
 
-
-def _calinski_harabasz(vectors: NDArray[np.float64], labels: NDArray[np.int32]) -> float:
-    from sklearn.metrics import calinski_harabasz_score
-
-    return calinski_harabasz_score(vectors, labels)
-
-
-def _davies_bouldin(vectors: NDArray[np.float64], labels: NDArray[np.int32]) -> float:
-    from sklearn.metrics import davies_bouldin_score
-
-    return davies_bouldin_score(vectors, labels)
-
-
-def _silhouette(vectors: NDArray[np.float64], labels: NDArray[np.int32]) -> float:
-    from sklearn.metrics import silhouette_score
-
-    return silhouette_score(vectors, labels)
-
-
-INTERNAL_METRICS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.int32]], float]] = {
-    "calinski_harabasz": _calinski_harabasz,
-    "davies_bouldin": _davies_bouldin,
-    "silhouette": _silhouette,
-}
+    Those of a labelling are its first clustered ones in a random order of all images: the same for all without noise.
+    """
+    order = np.argsort(np.random.default_rng(random_state).permutation(len(valid)))
+    order = order[valid[order]]
+    shared: dict[bytes, tuple[list[int], NDArray[np.int64]]] = {}
+    for index, one in enumerate(labels):
+        rows = np.sort(order[one[order] >= 0][:n_drawn])
+        shared.setdefault(rows.tobytes(), ([], rows))[0].append(index)
+    yield from shared.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -45,6 +46,7 @@ def inspect_images(
     Notes
     -----
     O(n_images): the whole stream of a JPEG is decoded, at an eighth of its resolution, so that truncation shows.
+    On a cluster each machine reads the images itself, under the same path.
 
     Examples
     --------
@@ -64,7 +66,8 @@ def inspect_images(
         n_jobs = -1
     if len(chunks) == 1:
         n_jobs = 1  # starting processes costs more than one chunk
-    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_inspect_chunk)(image_store, part) for part in chunks)
+    store = replace(image_store, location=image_store.location.absolute())  # workers may stand in another folder
+    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_inspect_chunk)(store, part) for part in chunks)
     bar = track(done, description=f"Images, {_CHUNK} a step", total=len(chunks), show=progress)
     rows = [row for part in bar for row in part]
     table = pd.DataFrame(rows, columns=["width", "height", "image_status", "detail"])

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_choice, check_int, check_rows
-from veriwild_clustering.interpretation.geometry import center_distances, cluster_centers
+from veriwild_clustering.interpretation.geometry import cluster_centers, next_distances, own_distances
 
 __all__ = ["exemplars"]
 
@@ -54,7 +54,8 @@ def exemplars(
 
     Notes
     -----
-    O(n_images * n_clusters * n_features) for borderline and exemplar images; random ones cost no distances.
+    O(n_images * n_features) for exemplars and n_clusters times as much for borderline images; random ones cost no
+    distances.
 
     Examples
     --------
@@ -74,9 +75,11 @@ def exemplars(
         raise ValueError(f"`kind` must not be 'borderline' with {partition.n_clusters} clusters: there is no border.")
     badness = np.random.default_rng(random_state).random(len(partition))
     if kind != "random":
-        distances = center_distances(partition, cluster_centers(partition))
-        by_distance = distances.own if kind == "exemplar" else distances.other - distances.own
-        badness = np.where(partition.clustered, by_distance, badness)
+        centers = cluster_centers(partition)
+        distances = own_distances(partition, centers)
+        if kind == "borderline":
+            distances = next_distances(partition, centers) - distances
+        badness = np.where(partition.clustered, distances, badness)
     shown = [*range(partition.n_clusters), *([NOISE] if noise and not partition.clustered.all() else [])]
     return {cluster: _best(partition.members(cluster), badness, group_codes)[:n] for cluster in shown}
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.partition import NOISE, Partition
-from veriwild_clustering.core.vectors.blocks import row_blocks
+from veriwild_clustering.core.partition import Partition
+from veriwild_clustering.core.vectors.blocks import read_blocks
 from veriwild_clustering.core.vectors.geometry import centroids, own_and_other
 
-__all__ = ["CenterDistances", "center_distances", "cluster_centers"]
-
-
-class CenterDistances(NamedTuple):
-    """Euclidean distances of each image, NaN for noise; `other` is also NaN where there is one cluster alone.
-
-    `own` is the distance to the centre of the image's cluster, `other` to the nearest centre of another one.
-    """
-
-    own: NDArray[np.float64]
-    other: NDArray[np.float64]
+__all__ = ["cluster_centers", "next_distances", "own_distances"]
 
 
 def cluster_centers(partition: Partition) -> NDArray[np.float64]:
@@ -29,16 +17,27 @@ def cluster_centers(partition: Partition) -> NDArray[np.float64]:
     return centroids(partition.descriptor.vectors, partition.labels)
 
 
-def center_distances(partition: Partition, centers: NDArray[np.float64]) -> CenterDistances:
-    """Return how far each image is from its own centre and from the nearest other one, O(n * n_clusters * d)."""
-    from scipy.spatial.distance import cdist
+def own_distances(partition: Partition, centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Euclidean distance of each image to the centre of its cluster, NaN for noise; O(n * d)."""
+    rows = np.flatnonzero(partition.clustered)
+    found = np.full(len(partition), np.nan)
+    row_bytes = 8 * partition.descriptor.n_features
+    for part, block in read_blocks(partition.descriptor.vectors, valid=partition.clustered, row_bytes=row_bytes):
+        found[rows[part]] = np.linalg.norm(block - centers[partition.labels[rows[part]]], axis=1)
+    return found
 
-    own = np.full(len(partition), np.nan)
-    other = np.full(len(partition), np.nan)
-    rows = np.flatnonzero(partition.labels != NOISE)
-    for block in row_blocks(len(rows), 8 * (len(centers) + partition.descriptor.n_features)):
-        distances = cdist(partition.descriptor.vectors[rows[block]], centers)
-        own[rows[block]], nearest = own_and_other(distances, partition.labels[rows[block]])
-        if len(centers) > 1:
-            other[rows[block]] = nearest
-    return CenterDistances(own, other)
+
+def next_distances(partition: Partition, centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Euclidean distance of each image to the nearest centre of another cluster; O(n * n_clusters * d).
+
+    NaN for noise, infinite where there is one cluster alone.
+    """
+    from sklearn.metrics import euclidean_distances
+
+    rows = np.flatnonzero(partition.clustered)
+    found = np.full(len(partition), np.nan)
+    row_bytes = 16 * len(centers) + 8 * partition.descriptor.n_features
+    for part, block in read_blocks(partition.descriptor.vectors, valid=partition.clustered, row_bytes=row_bytes):
+        distances = euclidean_distances(block.astype(np.float64), centers)
+        _, found[rows[part]] = own_and_other(distances, partition.labels[rows[part]])
+    return found

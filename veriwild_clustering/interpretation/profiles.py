@@ -120,8 +120,9 @@ def _vehicles(images: pd.DataFrame) -> NDArray[np.int64]:
 
 def _effective_numbers(clusters: NDArray[np.int32], vehicles: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the effective number of observations of each cluster, given those of each image."""
-    pairs, counts = np.unique(np.column_stack([clusters, vehicles]), axis=0, return_counts=True)
-    total, squares = (np.bincount(pairs[:, 0], weights=counts**power) for power in (1, 2))
+    n_vehicles = int(vehicles.max(initial=0)) + 1
+    pairs, counts = np.unique(clusters * np.int64(n_vehicles) + vehicles, return_counts=True)
+    total, squares = (np.bincount(pairs // n_vehicles, weights=counts**power) for power in (1, 2))
     return total**2 / np.maximum(squares, 1)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import Partition
-from veriwild_clustering.interpretation.geometry import center_distances, cluster_centers
+from veriwild_clustering.interpretation.geometry import cluster_centers, own_distances
 from veriwild_clustering.interpretation.profiles import profile
 
 __all__ = ["claims", "describe"]
@@ -64,7 +64,7 @@ def describe(partition: Partition, images: pd.DataFrame, *, columns: Sequence[st
     at least 1.1 times as often as overall; at most two values of one attribute, what is known of the vehicle and the
     view before what is measured on the image, in the order of share · log(lift). The second says how far the images
     spread around the centre of their cluster, against the average over all clustered images, and which centre is
-    nearest. O(n_images * n_clusters * n_features).
+    nearest. O(n_images * n_features), and what `profile` costs.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _places(partition: Partition) -> list[str]:
     if partition.n_clusters == 0:
         return []
     centers = cluster_centers(partition)
-    own = center_distances(partition, centers).own
+    own = own_distances(partition, centers)
     average = float(np.nanmean(own))
     nearest = _nearest_centers(centers)
     texts = []

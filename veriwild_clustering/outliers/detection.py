@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.validation import check_int, check_real
+from veriwild_clustering.core.vectors.blocks import release, row_blocks
 from veriwild_clustering.outliers.calibration import tail_evidence
+from veriwild_clustering.outliers.neighborhood import SampledKNN, graph_scores, is_euclidean_knn, reads_graph
 from veriwild_clustering.outliers.scores import OutlierScores
+from veriwild_clustering.outliers.tails import ecod_scores
 
 __all__ = ["detect_outliers"]
 
@@ -46,8 +49,9 @@ def detect_outliers(
         Scale each vector to unit length first, so that its direction alone counts. Turn it off for vectors whose
         length matters.
     max_fit : int, default=10000
-        With more usable rows than this, the detectors are fitted to a random sample of so many and score the others
-        as new images; recorded in `params["approximation"]`.
+        With more usable rows than this, ECOD still takes all of them, and so do KNN and LOF of at most 64 Euclidean
+        neighbours where the rows fit in 1 GiB; other detectors are fitted to a random sample of so many rows and score
+        the others as new images. What is approximate is recorded in `params["approximation"]`.
     random_state : int or None, default=0
         Seed of the sample and of detectors that are random and have no seed of their own.
     progress : bool, optional
@@ -68,9 +72,10 @@ def detect_outliers(
 
     Notes
     -----
-    The defaults cost O(m² d) for the fit and O(n m d) for the other rows, where m = min(n, max_fit) rows and
-    d features. Ranks are comparable between detectors, their own scores are not: see `consensus` for joining
-    descriptors.
+    The defaults cost O(d n log n) and O(n m d), where n rows, m = min(n, max_fit) of them and d features; memory beyond
+    a copy of the m rows is that of blocks. KNN by default asks how far 2 % of the images lie away: a quantile of
+    distances, which a sample estimates as well as all rows, while 2 % of 416,314 neighbours fit in no graph.
+    Ranks are comparable between detectors, their own scores are not: see `consensus` for joining descriptors.
 
     References
     ----------
@@ -92,30 +97,32 @@ def detect_outliers(
     check_int("max_fit", max_fit, low=_MIN_ROWS)
     if contamination is not None:
         check_real("contamination", contamination, low=0, high=0.5)
-    usable = np.flatnonzero(descriptor.valid)
-    if len(usable) < _MIN_ROWS:
+    n_usable = descriptor.n_valid
+    if n_usable < _MIN_ROWS:
         raise ValueError(
             f"{descriptor.name!r} must have at least {_MIN_ROWS} usable rows to tell the unusual from the usual. "
-            f"Got {len(usable)} instead."
+            f"Got {n_usable} instead."
         )
-    approximate = len(usable) > max_fit
     rng = np.random.default_rng(random_state)
-    fit_rows = np.sort(rng.choice(usable, max_fit, replace=False)) if approximate else usable
-    models = _prepared_detectors(detectors, n_rows=len(fit_rows), random_state=random_state)
-    parts = {}
-    for name, model in track(models.items(), description=f"outliers in {descriptor.name}", show=progress):
-        scores = _decision_scores(model, descriptor, fit_rows, normalize=normalize)
-        if not np.isfinite(scores[usable]).all():
+    fitted = np.sort(rng.choice(n_usable, max_fit, replace=False)) if n_usable > max_fit else np.arange(n_usable)
+    models = _prepared_detectors(detectors, n_rows=len(fitted), random_state=random_state)
+    space = _Space(descriptor, fitted, normalize=normalize, progress=progress)
+    parts, approximations = {}, []
+    for name, model in models.items():
+        # The default number of neighbours is a share of the rows that KNN is fitted to: so many of all are in no graph.
+        scores, approximation = space.scores(name, model, may_read_graph=detectors is not None)
+        if not np.isfinite(scores).all():
             raise ValueError(f"{name} gave scores of {descriptor.name!r} that are not finite.")
-        parts[f"{descriptor.name}: {name}"] = descriptor.expand(tail_evidence(scores[usable]), fill=np.nan)
+        parts[f"{descriptor.name}: {name}"] = descriptor.expand(tail_evidence(scores), fill=np.nan)
+        approximations += [f"{name}: {approximation}"] if approximation else []
     params = {
         "descriptor": descriptor.name,
         "detectors": tuple(" ".join(repr(model).split()) for model in models.values()),
         "normalize": normalize,
         "random_state": random_state,
     }
-    if approximate:
-        params["approximation"] = f"detectors fitted to {max_fit:,} of {len(usable):,} rows"
+    if approximations:
+        params["approximation"] = "; ".join(approximations)
     return OutlierScores(pd.DataFrame(parts), contamination, params)
 
 
@@ -152,26 +159,54 @@ def _default_detectors(n_rows: int) -> list[Any]:
     return [ECOD(), KNN(n_neighbors=n_neighbors, method="mean")]
 
 
-def _decision_scores(
-    model: Any, descriptor: Descriptor, fit_rows: NDArray[np.int64], *, normalize: bool
-) -> NDArray[np.float64]:
-    """Fit `model` to some rows and return the scores of all usable ones, NaN elsewhere."""
-    scores = np.full(len(descriptor), np.nan)
-    vectors = _vectors(descriptor, fit_rows, normalize=normalize)
-    if (vectors == vectors[0]).all():
-        scaled = " once scaled to unit length" if normalize else ""
-        raise ValueError(f"The usable vectors of {descriptor.name!r} are all equal{scaled}: nothing can stand out.")
-    scores[fit_rows] = model.fit(vectors).decision_scores_
-    others = np.setdiff1d(np.flatnonzero(descriptor.valid), fit_rows, assume_unique=True)
-    for start in range(0, len(others), len(fit_rows)):
-        rows = others[start : start + len(fit_rows)]
-        scores[rows] = model.decision_function(_vectors(descriptor, rows, normalize=normalize))
-    return scores
+class _Space:
+    """The usable rows as the detectors see them, and which of them they are fitted to."""
 
+    def __init__(
+        self, descriptor: Descriptor, fitted: NDArray[np.int64], *, normalize: bool, progress: bool | None
+    ) -> None:
+        self.descriptor, self.fitted, self.normalize, self.progress = descriptor, fitted, normalize, progress
+        self.sample = self._scaled(descriptor.vectors[np.flatnonzero(descriptor.valid)[fitted]])
+        release(descriptor.vectors)
+        if (self.sample == self.sample[0]).all():
+            scaled = " once scaled to unit length" if normalize else ""
+            raise ValueError(f"The usable vectors of {descriptor.name!r} are all equal{scaled}: nothing can stand out.")
 
-def _vectors(descriptor: Descriptor, rows: NDArray[np.int64], *, normalize: bool) -> NDArray[np.float32]:
-    """Return the vectors of some rows, scaled to unit length if wanted."""
-    from sklearn.preprocessing import normalize as to_unit_length
+    def scores(self, name: str, model: Any, *, may_read_graph: bool) -> tuple[NDArray[np.float64], str | None]:
+        """Return the scores of all usable rows, and how they are approximate."""
+        from pyod.models.ecod import ECOD
 
-    block = descriptor.vectors[rows]
-    return to_unit_length(block, copy=False) if normalize else block
+        n_usable = self.descriptor.n_valid
+        if len(self.fitted) == n_usable:
+            return np.asarray(model.fit(self.sample).decision_scores_), None
+        if type(model) is ECOD:
+            return ecod_scores(self.descriptor, normalize=self.normalize, progress=self.progress), None
+        if may_read_graph and reads_graph(model, self.descriptor):
+            return graph_scores(model, self._all_rows(), progress=self.progress)
+        model = SampledKNN(model) if is_euclidean_knn(model) else model
+        scores = np.empty(n_usable)
+        scores[self.fitted] = model.fit(self.sample).decision_scores_
+        others = np.ones(n_usable, dtype=bool)
+        others[self.fitted] = False
+        total = len(list(row_blocks(n_usable, 4 * self.descriptor.n_features)))
+        shown = f"{name} of {self.descriptor.name}"
+        for rows, block in track(self.descriptor.blocks(), description=shown, total=total, show=self.progress):
+            new = others[rows]
+            if new.any():
+                scores[rows][new] = model.decision_function(self._scaled(block[new]))
+        return scores, f"fitted to {len(self.fitted):,} of {n_usable:,} rows"
+
+    def _scaled(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the rows at unit length, if wanted."""
+        from sklearn.preprocessing import normalize as to_unit_length
+
+        return to_unit_length(block) if self.normalize else block
+
+    def _all_rows(self) -> Descriptor:
+        """Return the usable rows as a descriptor of their own, which neighbour graphs are remembered by."""
+        if not self.normalize:
+            return self.descriptor
+        vectors = np.empty((self.descriptor.n_valid, self.descriptor.n_features), dtype=np.float32)
+        for rows, block in self.descriptor.blocks():
+            vectors[rows] = self._scaled(block)
+        return Descriptor(f"{self.descriptor.name} at unit length", vectors)

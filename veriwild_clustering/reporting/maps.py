@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +12,19 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_int, check_rows
+from veriwild_clustering.reporting.marks import Marks, marks_for
 from veriwild_clustering.reporting.style import (
     INK,
     MISSING_COLOR,
     NOISE_COLOR,
+    OUTLINE,
     THEME,
     cap_legend,
     halo,
     named_color,
     palette,
     place_legend,
+    wrap_title,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ __all__ = ["axis_names", "check_projection", "outlier_mask", "plot_map", "strati
 
 _MAX_LEGEND = 16
 _MAX_COLORED_VALUES = 12
+_MAX_RINGS = 1_000
 
 
 def check_projection(projection: Descriptor, partition: Partition | None) -> None:
@@ -96,12 +101,14 @@ def plot_map(
     point_size: float | None = None,
     figsize: tuple[float, float] = (8.0, 6.0),
 ) -> tuple[Figure, Axes]:
-    """Draw a projection, one point per image.
+    """Draw a projection: one dot per image, or where they are many one pixel for all images that fall on it.
 
     Parameters
     ----------
     projection : Descriptor
-        Two or three features per image, such as `transform(descriptor, UMAP(n_components=2))`.
+        Two or three features per image, such as `transform(descriptor, UMAP(n_components=2))`. Beyond 50,000 images in
+        two dimensions nothing is sampled and nothing hidden: each pixel is the mean colour, or mean value, of all its
+        images, and its opacity grows with the logarithm of their number.
     partition : Partition, optional
         Colours the points by cluster and writes the cluster numbers at the clusters' medians. Noise is light grey,
         under everything.
@@ -109,7 +116,7 @@ def plot_map(
         Colours the points by these instead: a numeric column gets a colour bar, any other a legend of its most
         frequent values. Cluster numbers are still written.
     outliers : OutlierScores or array of shape (n_images,), bool, optional
-        Images to ring in black.
+        Images to ring in black; to dot in black if they are more than 1,000.
     max_points : int, optional
         Draw a sample of about this many points, each cluster in proportion. By default all.
     random_state : int, default=0
@@ -167,25 +174,26 @@ def plot_map(
             kwargs = {"projection": "3d"} if projection.n_features == 3 else {}
             _, ax = plt.subplots(figsize=figsize, layout="constrained", subplot_kw=kwargs)
         shuffled = np.random.default_rng(random_state).permutation(rows)
-        style: dict[str, Any] = {"s": size, "linewidths": 0, "rasterized": True}
+        marks = marks_for(ax, projection.vectors[rows], size=size)
         if column is not None:
-            handles = _color_by_values(ax, projection, column, rows=shuffled, legend=legend, style=style)
+            handles = _color_by_values(marks, projection, column, rows=shuffled, legend=legend)
         elif partition is not None:
-            handles = _color_by_cluster(ax, projection, partition, rows=shuffled, style=style)
+            handles = _color_by_cluster(marks, projection, partition, rows=shuffled)
         else:
             handles = []
-            ax.scatter(*projection.vectors[shuffled].T, color=palette(1)[0], alpha=0.6, **style)
+            marks.colored(projection.vectors[shuffled], _rgb(palette(1)), label="images", zorder=2)
         if outliers is not None:
             mask = outlier_mask(outliers, len(projection))
-            ringed = np.flatnonzero(mask & projection.valid)
-            handles = [_ring(ax, projection.vectors[ringed], size=size), *handles]
+            marked = np.flatnonzero(mask & projection.valid)
+            handles = [_mark_outliers(ax, projection.vectors[marked], size=size), *handles]
         if partition is not None and number_clusters:
             _number_clusters(ax, projection, partition, outlined=column is None)
         if legend and handles:
             named = f"{column.name or 'value'} · images" if column is not None else "cluster · images"
             place_legend(ax, handles, title=named)
         _finish_axes(ax, projection)
-        ax.set_title(_title(projection, partition, len(rows)) if title is None else title, loc="left")
+        drawn = _title(projection, partition, len(rows)) if title is None else title
+        ax.set_title(wrap_title(ax.figure, drawn), loc="left")
     return ax.figure, ax  # type: ignore[return-value]
 
 
@@ -197,21 +205,24 @@ def _dot(color: str, label: str) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], marker="o", linestyle="none", markersize=6, color=color, label=label, markeredgewidth=0.4,
-                  markeredgecolor="#6e7781")  # fmt: skip
+                  markeredgecolor=OUTLINE)  # fmt: skip
+
+
+def _rgb(colors: Sequence[str]) -> NDArray[np.float64]:
+    from matplotlib.colors import to_rgba_array
+
+    return to_rgba_array(list(colors))[:, :3]
 
 
 def _color_by_cluster(
-    ax: Axes, projection: Descriptor, partition: Partition, *, rows: NDArray[np.int64], style: dict[str, Any]
+    marks: Marks, projection: Descriptor, partition: Partition, *, rows: NDArray[np.int64]
 ) -> list[Any]:
     colors = palette(partition.n_clusters)
     labels = partition.labels[rows]
     noise, clustered = rows[labels == NOISE], rows[labels != NOISE]
-    if len(noise):  # an empty scatter stretches 3-D limits
-        ax.scatter(*projection.vectors[noise].T, color=NOISE_COLOR, zorder=1, label="noise", **style)
-    # One shuffled scatter for all clusters: none hides another.
-    shown = [colors[label] for label in partition.labels[clustered]]
-    if len(clustered):
-        ax.scatter(*projection.vectors[clustered].T, color=shown, zorder=2, alpha=0.75, label="clustered", **style)
+    # One shuffled layer for all clusters: none hides another.
+    marks.colored(projection.vectors[noise], _rgb([NOISE_COLOR]), label="noise", zorder=1)
+    marks.colored(projection.vectors[clustered], _rgb(colors)[partition.labels[clustered]], label="clustered", zorder=2)
     handles = [_dot(colors[c], f"{c} · {size:,}") for c, size in enumerate(partition.sizes)]
     handles = cap_legend(handles, _MAX_LEGEND, what="clusters")
     if not partition.clustered.all():
@@ -220,51 +231,50 @@ def _color_by_cluster(
 
 
 def _color_by_values(
-    ax: Any,
-    projection: Descriptor,
-    column: pd.Series,
-    *,
-    rows: NDArray[np.int64],
-    legend: bool,
-    style: dict[str, Any],
+    marks: Marks, projection: Descriptor, column: pd.Series, *, rows: NDArray[np.int64], legend: bool
 ) -> list[Any]:
     missing = column.isna().to_numpy()
     present, absent = rows[~missing[rows]], rows[missing[rows]]
-    if len(absent):
-        ax.scatter(*projection.vectors[absent].T, color=MISSING_COLOR, zorder=1, label="missing", **style)
+    marks.colored(projection.vectors[absent], _rgb([MISSING_COLOR]), label="missing", zorder=1)
     handles = [_dot(MISSING_COLOR, f"missing · {missing.sum():,}")] if missing.any() else []
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         numbers = column.to_numpy(dtype=float, na_value=np.nan)
-        low, high = np.nanpercentile(numbers, [1, 99]) if len(present) else (0.0, 1.0)
-        points = ax.scatter(
-            *projection.vectors[present].T, c=numbers[present], cmap="viridis", vmin=low, vmax=high, zorder=2,
-            label="values", **style,
-        )  # fmt: skip
+        limits = np.nanpercentile(numbers, [1, 99]) if len(present) else (0.0, 1.0)
+        shown = marks.valued(projection.vectors[present], numbers[present], limits=tuple(limits), label="values")
         if legend:
-            bar = ax.figure.colorbar(points, ax=ax, shrink=0.8, pad=0.02, extend="both")
+            bar = marks.ax.figure.colorbar(shown, ax=marks.ax, shrink=0.8, pad=0.02, extend="both")
             bar.set_label(str(column.name or "value") + " (1st to 99th percentile)")
         return handles
+    return _color_by_words(marks, projection, column, rows=present) + handles
+
+
+def _color_by_words(marks: Marks, projection: Descriptor, column: pd.Series, *, rows: NDArray[np.int64]) -> list[Any]:
+    """Colour the most frequent values, the rest like noise beneath them."""
     text = column.astype(str)
-    counts = text[~missing].value_counts()
+    counts = text[column.notna()].value_counts()
     top = list(counts.index[:_MAX_COLORED_VALUES])
     paints = [named_color(value) for value in top]
-    colors = dict(zip(top, paints if all(paints) else palette(len(top)), strict=True))
-    shown = [colors.get(value, NOISE_COLOR) for value in text.iloc[present]]
-    order = np.argsort([color != NOISE_COLOR for color in shown], kind="stable")
-    ax.scatter(*projection.vectors[present[order]].T, color=[shown[i] for i in order], zorder=2, label="values",
-               **{**style, "linewidths": 0.25, "edgecolors": "#6e7781"})  # fmt: skip
+    colors = [color for color in paints if color] if all(paints) else palette(len(top))
+    place = pd.Index(top).get_indexer(text.iloc[rows])
+    marks.colored(projection.vectors[rows[place < 0]], _rgb([NOISE_COLOR]), label="other values", zorder=1)
+    named = rows[place >= 0]
+    marks.colored(projection.vectors[named], _rgb(colors)[place[place >= 0]], label="values", zorder=2, outlined=True)
     others = counts.iloc[_MAX_COLORED_VALUES:]
     rest = [_dot(NOISE_COLOR, f"{len(others):,} other values · {others.sum():,}")] if len(others) else []
-    return [_dot(colors[value], f"{value} · {counts[value]:,}") for value in top] + rest + handles
+    return [_dot(color, f"{value} · {counts[value]:,}") for value, color in zip(top, colors, strict=True)] + rest
 
 
-def _ring(ax: Any, points: NDArray[np.float32], *, size: float) -> Any:
+def _mark_outliers(ax: Any, points: NDArray[np.float32], *, size: float) -> Any:
     from matplotlib.lines import Line2D
 
-    area = max(2.2 * size, 14)
-    ax.scatter(*points.T, s=area, facecolors="none", edgecolors="black", linewidths=0.8, zorder=3, label="outliers")
-    return Line2D([], [], marker="o", linestyle="none", markersize=6, markerfacecolor="none", markeredgecolor="black",
-                  markeredgewidth=0.8, label=f"outlier · {len(points):,}")  # fmt: skip
+    if len(points) <= _MAX_RINGS:
+        style: Any = {"facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "s": max(2.2 * size, 14)}
+        key: Any = {"markersize": 6, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 0.8}
+    else:  # rings would hide the map
+        style = {"color": "black", "linewidths": 0, "s": max(9000 / len(points), 0.8)}
+        key = {"markersize": 3, "color": "black"}
+    ax.scatter(*points.T, zorder=3, label="outliers", rasterized=True, **style)
+    return Line2D([], [], marker="o", linestyle="none", label=f"outlier · {len(points):,}", **key)
 
 
 def _number_clusters(ax: Any, projection: Descriptor, partition: Partition, *, outlined: bool) -> None:

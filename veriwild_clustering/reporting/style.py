@@ -15,13 +15,14 @@ from veriwild_clustering.core.validation import check_int
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
     from matplotlib.image import AxesImage
 
 __all__ = [
     "INK",
     "MISSING_COLOR",
     "NOISE_COLOR",
+    "OUTLINE",
     "THEME",
     "cap_legend",
     "halo",
@@ -30,12 +31,14 @@ __all__ = [
     "names_above",
     "palette",
     "place_legend",
+    "wrap_title",
     "write_cells",
 ]
 
 NOISE_COLOR = "#cfcfcf"
 MISSING_COLOR = "#e6e6e6"
 INK = "#1f2328"
+OUTLINE = "#6e7781"
 
 THEME: Any = {
     "axes.edgecolor": "#8c959f",
@@ -196,7 +199,13 @@ def place_legend(ax: Axes, handles: list[Any], *, title: str | None = None) -> N
 
 def heading(fig: Figure, text: str) -> None:
     """Write the title at the left edge of the figure, where the names of a chart's lines begin."""
-    fig.suptitle(fill(text, max(30, int(fig.get_figwidth() * 13))), x=0.01, ha="left")
+    fig.suptitle(wrap_title(fig, text), x=0.01, ha="left")
+
+
+def wrap_title(fig: Figure | SubFigure, text: str) -> str:
+    """Return the lines of a title broken so that they fit the width of the figure."""
+    width = max(30, int(fig.bbox.width / fig.dpi * 13))
+    return "\n".join(fill(line, width) for line in text.splitlines())
 
 
 def names_above(ax: Axes, names: Sequence[str] | pd.Index, *, rotation: float = 35) -> None:

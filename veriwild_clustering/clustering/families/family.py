@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_known_names
-from veriwild_clustering.core.vectors.blocks import row_blocks
-from veriwild_clustering.core.vectors.geometry import centroids, own_and_other
+from veriwild_clustering.core.vectors.geometry import center_square_distances, centroids, own_and_other
 
 __all__ = ["EstimatorFamily", "Family", "centroid_confidence", "nearest_center"]
 
@@ -40,6 +39,8 @@ class Family:
     name: str
     varying: ClassVar[frozenset[str]] = frozenset()
     """Parameters between whose values `fit_many` shares work: settings equal in all others arrive together."""
+    revision: ClassVar[int] = 1
+    """Raised with each change after which the same parameters give other partitions: those in stores are then stale."""
 
     def estimator(self) -> Any:
         """Return a new unfitted estimator of the underlying library with its default parameters."""
@@ -129,17 +130,6 @@ class EstimatorFamily(Family):
         return clone(self.prototype)
 
 
-def _center_distances(
-    vectors: NDArray[np.float32], centers: NDArray[Any]
-) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield blocks of rows with their float64 distances to every center."""
-    from sklearn.metrics import euclidean_distances
-
-    centers = centers.astype(np.float64)
-    for rows in row_blocks(len(vectors), 8 * (len(centers) + vectors.shape[1])):
-        yield rows, euclidean_distances(vectors[rows].astype(np.float64), centers)
-
-
 def centroid_confidence(
     vectors: NDArray[np.float32], labels: NDArray[np.int32], centers: NDArray[Any]
 ) -> NDArray[np.float32]:
@@ -150,16 +140,16 @@ def centroid_confidence(
     clustered = labels >= 0
     confidence = clustered.astype(np.float32)
     if len(centers) > 1:
-        for rows, distances in _center_distances(vectors, centers):
-            confidence[rows] = _margin(distances, labels[rows])
+        for rows, squares in center_square_distances(vectors, centers):
+            confidence[rows] = _margin(squares, labels[rows])
     return np.where(clustered, confidence, np.float32(0))
 
 
-def _margin(distances: NDArray[np.float64], own: NDArray[Any]) -> NDArray[np.float64]:
-    """Return 1 − d_own / d_other per row; a row that lies on both centers has no margin."""
-    own_distance, nearest_other = own_and_other(distances, own)
-    ratio = np.divide(own_distance, nearest_other, out=np.ones_like(own_distance), where=nearest_other > 0)
-    return np.clip(1 - ratio, 0, 1)
+def _margin(squares: NDArray[np.float64], own: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 − d_own / d_other per row from squared distances; a row that lies on both centers has no margin."""
+    to_own, to_other = own_and_other(squares, own)
+    ratio = np.divide(to_own, to_other, out=np.ones_like(to_own), where=to_other > 0)
+    return np.clip(1 - np.sqrt(ratio), 0, 1)
 
 
 def nearest_center(vectors: NDArray[np.float32], centers: NDArray[Any]) -> Assigned:
@@ -168,8 +158,8 @@ def nearest_center(vectors: NDArray[np.float32], centers: NDArray[Any]) -> Assig
     if len(centers) == 0:
         return labels, np.zeros(len(vectors), dtype=np.float32)
     confidence = np.ones(len(vectors), dtype=np.float32)
-    for rows, distances in _center_distances(vectors, centers):
-        labels[rows] = distances.argmin(axis=1)
+    for rows, squares in center_square_distances(vectors, centers):
+        labels[rows] = squares.argmin(axis=1)
         if len(centers) > 1:
-            confidence[rows] = _margin(distances, labels[rows])
+            confidence[rows] = _margin(squares, labels[rows])
     return labels, confidence

@@ -1,25 +1,40 @@
-"""K-means and its mini-batch form, by scikit-learn."""
+"""K-means along a chain of numbers of clusters, and its mini-batch form, by scikit-learn."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from time import perf_counter
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centroid_confidence
-from veriwild_clustering.core.partition import canonical_labels
+from veriwild_clustering.clustering.solvers.nested_kmeans import NestedKMeans
+from veriwild_clustering.clustering.solvers.rows import Rows
+from veriwild_clustering.core.descriptor import Descriptor
+from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 
-__all__ = ["KMeansFamily", "MiniBatchKMeansFamily"]
+__all__ = ["KMeansFamily", "MiniBatchKMeansFamily", "nested_kmeans"]
+
+
+@lru_cache(maxsize=1)
+def nested_kmeans(descriptor: Descriptor, random_state: int) -> NestedKMeans:
+    """Return the chain of k-means solutions for a descriptor, the last one remembered: mixtures start from it too."""
+    return NestedKMeans(Rows(descriptor.vectors, None if descriptor.valid.all() else descriptor.valid), random_state)
 
 
 @dataclass(frozen=True)
 class KMeansFamily(Family):
-    """Lloyd's k-means [1]_, seeded by k-means++ [2]_: O(n * k * d) per iteration.
+    """Lloyd's k-means [1]_ from a chain of good starts: O(n * k * d) per iteration.
 
-    Parameters are those of `sklearn.cluster.KMeans` with its defaults; `n_init="auto"` runs one seeding of k-means++.
-    New rows go to the nearest center.
+    Parameters are those of `sklearn.cluster.KMeans` with its defaults. With `init="k-means++"` and `n_init="auto"` the
+    centers for k clusters come from those for k − 1 on a sample of the rows, by splitting the cluster that gains most
+    and moving centers that are hardly missed, and Lloyd's iterations on all rows finish them. Any other `init`
+    or `n_init`, or a `random_state` that is no int, goes to scikit-learn, which seeds by k-means++ [2]_. So does
+    data with too few distinct rows. New rows go to the nearest center.
 
     References
     ----------
@@ -28,6 +43,8 @@ class KMeansFamily(Family):
     """
 
     name: str = "kmeans"
+    varying: ClassVar[frozenset[str]] = frozenset({"n_clusters"})
+    revision: ClassVar[int] = 2
 
     def estimator(self) -> Any:
         """Return scikit-learn's KMeans."""
@@ -35,12 +52,49 @@ class KMeansFamily(Family):
 
         return KMeans()
 
+    def fit_many(self, descriptor: Descriptor, settings: Sequence[Params]) -> Iterator[Partition]:
+        """Yield a partition per setting, in their order; starts are shared along the number of clusters."""
+        for params in settings:
+            started = perf_counter()
+            full = {**self.defaults(), **params}
+            fit = None
+            if _is_nested(full):
+                chain = nested_kmeans(descriptor, full["random_state"])
+                fit = chain.fit(full["n_clusters"], max_iter=full["max_iter"], tol=full["tol"])
+            if fit is None:
+                yield from super().fit_many(descriptor, [params])
+                continue
+            labels, order = canonical_labels(fit.labels)
+            centers = (fit.centers + chain.rows.mean)[order]
+            confidence = np.concatenate(
+                [centroid_confidence(block, labels[rows], centers) for rows, block in descriptor.blocks()]
+            )
+            yield Partition(
+                descriptor.expand(labels, fill=NOISE),
+                descriptor,
+                self.name,
+                params=params,
+                confidence=descriptor.expand(confidence, fill=0),
+                state={"centers": centers.astype(np.float32)},
+                seconds=perf_counter() - started,
+            )
+
     def fit(self, vectors: NDArray[np.float32], params: Params) -> tuple[NDArray, NDArray, Arrays, Params]:
         """Return labels, confidence and the centers that k-means itself settled on."""
         fitted = self.build(params).fit(vectors)
         labels, order = canonical_labels(fitted.labels_)
         centers = fitted.cluster_centers_[order]
         return labels, centroid_confidence(vectors, labels, centers), {"centers": centers}, {}
+
+
+def _is_nested(params: Params) -> bool:
+    """Tell whether the parameters leave the start to the chain."""
+    return (
+        isinstance(params["random_state"], int)
+        and isinstance(params["init"], str)
+        and params["init"] == "k-means++"
+        and isinstance(params["n_init"], str)
+    )
 
 
 @dataclass(frozen=True)
@@ -55,12 +109,18 @@ class MiniBatchKMeansFamily(KMeansFamily):
     """
 
     name: str = "minibatch_kmeans"
+    varying: ClassVar[frozenset[str]] = frozenset()
+    revision: ClassVar[int] = 1
 
     def estimator(self) -> Any:
         """Return scikit-learn's MiniBatchKMeans."""
         from sklearn.cluster import MiniBatchKMeans
 
         return MiniBatchKMeans()
+
+    def fit_many(self, descriptor: Descriptor, settings: Sequence[Params]) -> Iterator[Partition]:
+        """Yield a partition per setting, each fitted on its own."""
+        return Family.fit_many(self, descriptor, settings)
 
     def check_values(self, params: Params, n_usable: int) -> None:
         """Raise if one of the parameters, defaults included, is out of its range."""

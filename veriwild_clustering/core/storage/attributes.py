@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from veriwild_clustering.core.storage.tables import index_by_path, path_column, read_csv, refuse_duplicates
 from veriwild_clustering.core.validation import DatasetError, reason_of
@@ -60,24 +62,31 @@ def _add_vehicle_info(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, l
         raise DatasetError(f"{file} must begin with `id/image;Camera ID;Time;Model;Type;Color`.")
     info = info.set_index("id/image").rename(columns=_VEHICLE_INFO)
     refuse_duplicates(file, info.index)
-    stems = images["path"].str.rsplit("/", n=1).str[-1].str.rsplit(".", n=1).str[0]
-    keys = images["vehicle_id"].fillna("") + "/" + stems
-    known = keys.isin(info.index)
+    stems = images["path"].str.replace(r"^.*/|\.[^./]*$", "", regex=True)
+    keys = pd.Index(images["vehicle_id"].fillna("") + "/" + stems)
+    known = info.index.get_indexer(keys) >= 0
     _refuse_strangers(file, known)
-    owners = pd.Series(info.index.str.rsplit("/", n=1).str[0], index=info.index.str.rsplit("/", n=1).str[-1])
-    owners = owners[~owners.index.duplicated()]
-    issues: list[Issue] = []
-    for row in images.index[~known]:
-        owner = owners.get(stems[row])
-        what = "not in vehicle_info" if owner is None else "another vehicle in vehicle_info"
-        issues.append((int(row), what, "" if owner is None else f"image {stems[row]} belongs to vehicle {owner} there"))
     values = info[[name for name in _VEHICLE_INFO.values() if name in info]].reindex(keys)
-    return images.join(values.set_axis(images.index)), issues
+    return images.join(values.set_axis(images.index)), _not_listed(stems[~known], info.index)
+
+
+def _not_listed(stems: pd.Series, listed: pd.Index) -> list[Issue]:
+    """Return what `vehicle_info.txt` says of images that it does not list under their vehicle."""
+    owners: dict[str, str] = {}
+    if len(stems):
+        parts = (entry.rpartition("/") for entry in listed.dropna()[::-1])
+        owners = {image: vehicle for vehicle, _, image in parts}  # of several the first
+    return [
+        (int(row), "another vehicle in vehicle_info", f"image {stem} belongs to vehicle {owners[stem]} there")
+        if stem in owners
+        else (int(row), "not in vehicle_info", "")
+        for row, stem in zip(stems.index.to_numpy(), stems, strict=True)
+    ]
 
 
 def _add_truth(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[Issue]]:
     truth = _by_path(file, _read_text_table(file, sep=",", quoting=csv.QUOTE_MINIMAL), images)
-    known = images["path"].isin(truth.index)
+    known = truth.index.get_indexer(pd.Index(images["path"])) >= 0
     _refuse_strangers(file, known)
     rows = truth.reindex(images["path"]).set_axis(images.index)
     issues: list[Issue] = [(int(row), "not in truth.csv", "") for row in images.index[~known]]
@@ -127,6 +136,6 @@ def _read_text_table(file: Path, *, sep: str, quoting: Any) -> pd.DataFrame:
     raise DatasetError(f"{file} cannot be read as text; save it in UTF-8.")
 
 
-def _refuse_strangers(file: Path, known: pd.Series) -> None:
+def _refuse_strangers(file: Path, known: NDArray[np.bool_]) -> None:
     if not known.any():
         raise DatasetError(f"{file} names none of the images in images_paths.csv. Remove it or bring the right one.")

@@ -69,7 +69,7 @@ def join_dataset(
     inline_vectors : bool, default False
         Write the vectors as columns `<descriptor>_<j>` of the CSV instead: one file, for small sets.
     progress : bool, optional
-        Whether to show a progress bar. By default where somebody watches.
+        Whether to show progress bars. By default where somebody watches.
 
     Returns
     -------
@@ -83,7 +83,8 @@ def join_dataset(
 
     Notes
     -----
-    O(n_images * n_features); memory is that of the largest pickle, none for .npy files.
+    O(n_images * n_features). Vectors stream from file to file: memory is that of the table and of some 64 MB blocks.
+    Pickles of protocols 0 to 2, tables of vectors and `inline_vectors` need the vectors in memory.
 
     Examples
     --------
@@ -107,7 +108,7 @@ def join_dataset(
         files = list(raw.descriptor_files.items())
         for name, file in track(files, description="Descriptors", show=progress):
             target = None if inline_vectors else stage / f"{name}.npy"
-            joined.append(_join_vectors(name, file, images=images, target=target))
+            joined.append(_join_vectors(name, file, images=images, target=target, progress=progress))
         for part in joined:
             warnings += part.warnings
             issues += part.issues
@@ -180,7 +181,9 @@ class _Joined:
         ]
 
 
-def _join_vectors(name: str, file: Path, *, images: pd.DataFrame, target: Path | None) -> _Joined:
+def _join_vectors(
+    name: str, file: Path, *, images: pd.DataFrame, target: Path | None, progress: bool | None
+) -> _Joined:
     vectors = read_vectors(file, images["path"].tolist())
     n_features = int(vectors.shape[1])
     inline, sha256 = None, None
@@ -188,7 +191,7 @@ def _join_vectors(name: str, file: Path, *, images: pd.DataFrame, target: Path |
         inline = as_float32(vectors)
         usable = finite_rows(inline)
     else:
-        usable, sha256 = write_npy(target, vectors)
+        usable, sha256 = write_npy(target, vectors, description=f"{name}, 64 MB a step", progress=progress)
     check = check_same_vehicle(vectors, images, usable=usable)
     return _Joined(name, file, n_features, usable, check, sha256, inline)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.storage.image_store import safe_path
 from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.vectors.blocks import read_blocks
 
 __all__ = [
     "SameVehicleCheck",
@@ -29,6 +31,7 @@ _HEADERS = frozenset({"path", "paths"})
 _SHOWN = 3
 _SHOWN_CHARACTERS = 80
 _LAGS = (1, 2, 3)
+_SCATTERED_ROW_BYTES = 2**17  # a row read alone out of a memory map brings the pages around it along
 
 
 def read_image_paths(file: Path) -> list[str]:
@@ -135,7 +138,7 @@ class SameVehicleCheck:
 
 
 def check_same_vehicle(
-    vectors: NDArray[np.floating], images: pd.DataFrame, *, usable: NDArray[np.bool_], max_pairs: int = 2000
+    vectors: NDArray[Any], images: pd.DataFrame, *, usable: NDArray[np.bool_], max_pairs: int = 2000
 ) -> SameVehicleCheck:
     """Check statistically that rows of vectors follow the rows of the image table.
 
@@ -189,12 +192,15 @@ def _neighbours(
     return pairs
 
 
-def _similarity(vectors: NDArray[np.floating], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+def _similarity(vectors: NDArray[Any], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
     rows, place = np.unique(pairs, return_inverse=True)
-    sample = np.asarray(vectors[rows], dtype=np.float64)
-    sample = sample - sample.mean(axis=0)
+    sample = np.empty((len(rows), vectors.shape[1]))
+    wanted = np.isin(np.arange(len(vectors)), rows)
+    for places, block in read_blocks(vectors, valid=wanted, row_bytes=_SCATTERED_ROW_BYTES):
+        sample[places] = block
+    sample -= sample.mean(axis=0)
     spread = sample.std(axis=0)
-    sample = sample / np.where(spread > 0, spread, 1)
+    sample /= np.where(spread > 0, spread, 1)
     sample /= np.maximum(np.linalg.norm(sample, axis=1, keepdims=True), np.finfo(float).tiny)
     left, right = place.reshape(pairs.shape).T
     return np.einsum("ij,ij->i", sample[left], sample[right])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import finite_rows
 from veriwild_clustering.core.pickles import read_pickled_array
+from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.storage.tables import index_by_path, path_column, read_csv
 from veriwild_clustering.core.validation import DatasetError, reason_of
-from veriwild_clustering.core.vectors.blocks import row_blocks
+from veriwild_clustering.core.vectors.blocks import release, row_blocks
 
 __all__ = ["VECTOR_SUFFIXES", "as_float32", "map_npy", "read_vectors", "write_npy"]
 
@@ -29,8 +31,8 @@ def read_vectors(file: str | Path, paths: Sequence[str]) -> NDArray[Any]:
     Parameters
     ----------
     file : path
-        A pickle of a NumPy array, a .npy file (memory-mapped), a CSV or a parquet table of numbers. In tables an index
-        column is left out, and rows are matched by a column `path` where there is one.
+        A pickle of a NumPy array or a .npy file, both memory-mapped, or a CSV or a parquet table of numbers. In tables
+        an index column is left out, and rows are matched by a column `path` where there is one.
     paths : sequence of str
         The paths of the images, in order.
 
@@ -46,7 +48,8 @@ def read_vectors(file: str | Path, paths: Sequence[str]) -> NDArray[Any]:
 
     Notes
     -----
-    O(n_images * n_features); a pickle needs its own size in memory once.
+    O(1) for .npy files and pickles of protocols 3 to 5, whose pages are read when they are used; pickles of protocols 0
+    to 2 and tables are read into memory, at a few times their own size.
 
     Examples
     --------
@@ -72,23 +75,30 @@ def read_vectors(file: str | Path, paths: Sequence[str]) -> NDArray[Any]:
 
 
 def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
-    """Return `block` as contiguous float32."""
+    """Return `block` as contiguous, aligned float32: bytes in a pickle begin anywhere."""
     with np.errstate(over="ignore"):  # what does not fit becomes infinite and its row is flagged
-        return np.ascontiguousarray(block, dtype=np.float32)
+        return np.require(block, np.float32, ["C", "A", "E"])
 
 
-def write_npy(target: Path, vectors: NDArray[Any]) -> tuple[NDArray[np.bool_], str]:
+def write_npy(
+    target: Path, vectors: NDArray[Any], *, description: str = "Vectors", progress: bool | None = False
+) -> tuple[NDArray[np.bool_], str]:
     """Write a .npy of float32 block by block; return which rows are finite and the SHA-256 of the file."""
     n_rows, n_features = vectors.shape
+    blocks = list(row_blocks(n_rows, max(4, vectors.itemsize) * n_features))
     usable = np.empty(n_rows, dtype=bool)
-    with target.open("wb") as stream:
-        hashing = _Hashing(stream)
+    buffer = np.empty((blocks[0].stop, n_features), dtype="<f4")  # used again: fresh memory costs more than the copy
+    with target.open("wb") as stream, ThreadPoolExecutor(1) as aside:
+        hashing = _Hashing(stream, aside)
         header = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, n_features)}
         np.lib.format.write_array_header_1_0(hashing, header)
-        for rows in row_blocks(n_rows, 4 * n_features):
-            block = as_float32(vectors[rows])
+        for rows in track(blocks, description=description, show=progress):
+            block = buffer[: rows.stop - rows.start]
+            with np.errstate(over="ignore"):  # as in as_float32
+                np.copyto(block, vectors[rows], casting="unsafe")
+            release(vectors)
             usable[rows] = finite_rows(block)
-            hashing.write(block.astype("<f4", copy=False).tobytes())
+            hashing.write(block.data)
     return usable, hashing.digest.hexdigest()
 
 
@@ -115,14 +125,16 @@ def map_npy(file: Path) -> np.memmap[Any, Any]:
 
 
 class _Hashing:
-    """A stream that hashes what passes through it."""
+    """A stream that hashes what passes through it, in another thread while it is written."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self.digest = stream, hashlib.sha256()
+    def __init__(self, stream: BinaryIO, aside: Executor) -> None:
+        self._stream, self._aside, self.digest = stream, aside, hashlib.sha256()
 
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self._stream.write(data)
+    def write(self, data: bytes | memoryview) -> int:
+        hashed = self._aside.submit(self.digest.update, data)
+        written = self._stream.write(data)
+        hashed.result()
+        return written
 
 
 def _check_matrix(file: Path, matrix: NDArray[Any], n_images: int) -> None:

@@ -37,9 +37,12 @@ def read_blocks(
 
 
 def release(vectors: NDArray[np.float32]) -> None:
-    """Let go of the pages of a memory-mapped file that were read: they count as this process's memory until then."""
-    owner: Any = vectors
-    while isinstance(owner, np.ndarray) and owner.base is not None:
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+    """Let go of the pages of a memory-mapped file that were read: they count as this process's memory until then.
+
+    Only of a read-only map: what was written to a private one would be lost.
+    """
+    whole: Any = vectors
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    if isinstance(whole.base, mmap.mmap) and not whole.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        whole.base.madvise(mmap.MADV_DONTNEED)

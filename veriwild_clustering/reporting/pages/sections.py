@@ -57,7 +57,7 @@ class Album:
     def tiles(self, rows: Iterable[int], captions: Sequence[str] | None = None) -> list[dict[str, str]]:
         """Return thumbnail, alternative text and caption of each row."""
         index = [int(row) for row in rows]
-        paths = self.dataset.images["path"].astype(str).to_numpy()[index]
+        paths = self.dataset.images["path"].iloc[index].astype(str).to_numpy()
         uris = thumbnail_uris(self.dataset, index, progress=self.progress)
         captions = [""] * len(index) if captions is None else captions
         return [
