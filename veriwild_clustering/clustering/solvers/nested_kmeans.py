@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.clustering.solvers.rows import Rows
 
-__all__ = ["KMeansFit", "NestedKMeans", "lloyd"]
+__all__ = ["KMeansFit", "NestedKMeans", "chain_steps", "lloyd"]
 
 SAMPLE_ROWS = 10_000
 """Rows on which the chain runs, and `ROWS_PER_CLUSTER` per cluster if that is more."""
@@ -206,7 +206,7 @@ class NestedKMeans:
 
     def start(self, n_clusters: int) -> NDArray[np.float64] | None:
         """Return centers of the centred rows, or None if the sample has fewer distinct rows than clusters."""
-        for step in _steps(n_clusters):
+        for step in chain_steps(n_clusters):
             if step not in self._links:
                 self._links[step] = self._grow(step)
         return self._links[n_clusters] if n_clusters in self._links else self._grow(n_clusters)
@@ -232,7 +232,7 @@ class NestedKMeans:
 
     def _grow(self, n_clusters: int) -> NDArray[np.float64] | None:
         """Return centers for a number of clusters from those of the chain's last number below it."""
-        centers = self._links[max(step for step in _steps(n_clusters) if step < n_clusters)]
+        centers = self._links[max(step for step in chain_steps(n_clusters) if step < n_clusters)]
         if centers is None:
             return None
         part = self.sample(self._sample_rows(n_clusters))
@@ -251,7 +251,7 @@ class NestedKMeans:
 
 
 @cache
-def _steps(last: int) -> tuple[int, ...]:
+def chain_steps(last: int) -> tuple[int, ...]:
     """Return the chain's numbers of clusters up to `last`."""
     steps = list(range(1, EVERY_STEP + 1))
     while steps[-1] < last:
