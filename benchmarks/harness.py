@@ -151,7 +151,7 @@ class Bench:
             "n_features": n_features,
             "ours": ours,
             "baseline": baseline,
-            "ratio": baseline / ours if baseline is not None and ours else None,
+            "ratio": baseline / ours if unit == "s" and baseline is not None and ours else None,
             "unit": unit,
             "peak_memory": peak_memory,
             "baseline_peak_memory": baseline_peak_memory,

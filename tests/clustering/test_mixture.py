@@ -9,10 +9,11 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from veriwild_clustering import Descriptor, Partition, sweep
-from veriwild_clustering.clustering.solvers.gaussian_em import Expectation, Mixture, one_step, threads
+from veriwild_clustering.clustering.solvers.gaussian_em import Expectation, Mixture, one_step
 from veriwild_clustering.clustering.solvers.mixture_fit import MixtureFitter
 from veriwild_clustering.clustering.solvers.nested_mixtures import NestedMixtures, best_split
 from veriwild_clustering.clustering.solvers.rows import Rows
+from veriwild_clustering.clustering.solvers.threads import threads
 
 
 @pytest.fixture

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Expectation", "Mixture", "component_factor", "log_density", "one_step", "posteriors", "threads"]
+from veriwild_clustering.clustering.solvers.threads import each
+
+__all__ = ["Expectation", "Mixture", "component_factor", "log_density", "one_step", "posteriors"]
 
 NEGLIGIBLE = 1e-6
 """A posterior below this counts as zero until all are computed again."""
@@ -22,13 +21,10 @@ STILL = 3e-3
 _LEAST_WEIGHT = 10 * np.finfo(np.float64).eps  # as in scikit-learn: a component without rows stays finite
 _BLOCK_ROWS = 1024  # a block times a component's matrix stays in the processor's cache
 
-T = TypeVar("T")
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.floating[Any]]
 """float32 is twice as fast and enough where no direction has a variance 10⁴ times below another's."""
 Rows = NDArray[np.int64] | slice
-
-_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("_pool", default=None)
 
 
 class Mixture(NamedTuple):
@@ -43,26 +39,6 @@ class Mixture(NamedTuple):
         parts = zip(self.means, self.precisions_cholesky, strict=True)
         found = each(lambda part: log_density(vectors, slice(None), mean=part[0], factor=part[1]), parts)
         return np.stack(found) + np.log(self.weights).astype(vectors.dtype)[:, None]
-
-
-@contextmanager
-def threads() -> Iterator[None]:
-    """Work on as many components at once as BLAS has threads: its own would share products too small for that."""
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    n_threads = max((one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"), default=1)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
-        token = _pool.set(pool if n_threads > 1 else None)
-        try:
-            yield
-        finally:
-            _pool.reset(token)
-
-
-def each(function: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
-    """Return the function of each item, in the threads of `threads` if there are any."""
-    pool = _pool.get()
-    return list(map(function, items) if pool is None else pool.map(function, items))
 
 
 def _blocks(vectors: Vectors, rows: Rows) -> Iterator[tuple[slice, Vectors]]:

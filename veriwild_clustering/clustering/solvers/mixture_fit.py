@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.solvers.gaussian_em import Mixture, Vectors, one_step, posteriors, threads
+from veriwild_clustering.clustering.solvers.gaussian_em import Mixture, Vectors, one_step, posteriors
 from veriwild_clustering.clustering.solvers.nested_mixtures import NestedMixtures
 from veriwild_clustering.clustering.solvers.rows import Rows
+from veriwild_clustering.clustering.solvers.threads import threads
 from veriwild_clustering.core.progress import track
 
 __all__ = ["EM_ROWS", "FittedRows", "MixtureFitter"]
