@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centroid_confidence
 from veriwild_clustering.clustering.solvers.nested_kmeans import NestedKMeans
 from veriwild_clustering.clustering.solvers.rows import Rows
-from veriwild_clustering.clustering.solvers.threads import threads
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 
@@ -61,8 +60,7 @@ class KMeansFamily(Family):
             fit = None
             if _is_nested(full):
                 chain = nested_kmeans(descriptor, full["random_state"])
-                with threads():
-                    fit = chain.fit(full["n_clusters"], max_iter=full["max_iter"], tol=full["tol"])
+                fit = chain.fit(full["n_clusters"], max_iter=full["max_iter"], tol=full["tol"])
             if fit is None:
                 yield from super().fit_many(descriptor, [params])
                 continue

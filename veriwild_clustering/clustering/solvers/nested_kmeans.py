@@ -58,23 +58,18 @@ def _assign(rows: Rows, centers: NDArray[np.float64], *, second: bool = False) -
     """Return the nearest center of each row and the sums over each center's rows: two matrix products."""
     labels, own = np.empty(rows.n_rows, dtype=np.int32), np.empty(rows.n_rows, dtype=np.float32)
     other = np.empty(rows.n_rows if second else 0, dtype=np.float32)
-    numbers = np.arange(len(centers), dtype=np.float32)
+    sums, numbers = np.zeros(centers.shape), np.arange(len(centers), dtype=np.float32)
     scale, norms = (-2 * centers).astype(np.float32), (centers**2).sum(axis=1, keepdims=True).astype(np.float32)
-
-    def assign(index: slice, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    for index, block in rows.blocks():
         scores = scale @ block
         scores += norms
         own[index] = least = scores.min(axis=0)
         hot = _one_hot(scores, least)
         labels[index] = numbers @ hot
+        sums += hot @ block.T
         if second:
             scores[hot > 0] = np.inf
             other[index] = scores.min(axis=0)
-        return hot @ block.T
-
-    sums = np.zeros(centers.shape)
-    for part in rows.each_block(assign):
-        sums += part
     return _Assignment(labels, own, other, sums, np.bincount(labels, minlength=len(centers)))
 
 
@@ -143,21 +138,16 @@ def _along(
 
     With `side` the weight is 1 beyond the offset and 0 before it.
     """
+    sums, n_beyond = np.zeros(axes.shape), np.zeros(len(axes), dtype=np.int64)
     numbers = np.arange(len(axes), dtype=np.int32)[:, None]
     directions, starts = axes.astype(np.float32), offsets.astype(np.float32)[:, None]
-
-    def look(index: slice, block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    for index, block in rows.blocks():
         along = directions @ block
         along -= starts
         own = labels[index] == numbers
         beyond = own & (along > 0)
-        weights = beyond.astype(np.float32) if side else np.where(own, along, np.float32(0))
-        return weights @ block.T, np.count_nonzero(beyond, axis=1)
-
-    sums, n_beyond = np.zeros(axes.shape), np.zeros(len(axes), dtype=np.int64)
-    for part, count in rows.each_block(look):
-        sums += part
-        n_beyond += count
+        n_beyond += np.count_nonzero(beyond, axis=1)
+        sums += (beyond.astype(np.float32) if side else np.where(own, along, np.float32(0))) @ block.T
     return sums, n_beyond
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.solvers.threads import in_order
 from veriwild_clustering.core.vectors.blocks import read_blocks
 
 __all__ = ["Rows"]
@@ -16,9 +14,8 @@ __all__ = ["Rows"]
 MAX_BYTES = 2**29
 """Most memory for which the centred rows are kept; beyond it each pass reads the vectors again."""
 
-_BLOCK_ROWS = 2048  # a block and its distances stay in the processor's cache
+_BLOCK_ROWS = 8192  # a block and its distances stay in the processor's cache
 
-T = TypeVar("T")
 Blocks = Iterator[tuple[slice, NDArray[np.float32]]]
 
 
@@ -48,12 +45,6 @@ class Rows:
     def blocks(self) -> Blocks:
         """Yield slices of rows with their block of shape (n_features, n_block)."""
         return self._read() if self._kept is None else iter(self._kept)
-
-    def each_block(self, function: Callable[[slice, NDArray[np.float32]], T]) -> Iterator[T]:
-        """Yield what a function returns for each block, in order; side by side where the blocks are in memory."""
-        if self._kept is None:
-            return (function(*block) for block in self._read())
-        return iter(in_order(lambda block: function(*block), self._kept))
 
     def _read(self) -> Blocks:
         mean = self.mean.astype(np.float32)
