@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage as scipy_linkage
@@ -123,9 +124,8 @@ def test_blocks_and_threads_do_not_change_the_tree(monkeypatch: pytest.MonkeyPat
     trees = [ward_tree(vectors)]
     for tile, n_threads in (((3, 129), 1), ((50, 17), 3)):
         monkeypatch.setattr(ward_module, "_TILE", tile)
-        monkeypatch.setattr(
-            ward_module, "threadpool_info", lambda n=n_threads: [{"user_api": "blas", "num_threads": n}]
-        )
+        info = [{"user_api": "blas", "num_threads": n_threads}]
+        monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda info=info: info)
         trees.append(ward_tree(vectors))
     for other in trees[1:]:
         np.testing.assert_array_equal(other.children, trees[0].children)

@@ -1,4 +1,4 @@
-"""DBSCAN, by scikit-learn, and the knee of its eps."""
+"""DBSCAN, every eps cut from one spanning tree, and the knee of its eps."""
 
 from __future__ import annotations
 

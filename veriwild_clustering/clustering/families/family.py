@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Any, ClassVar
@@ -11,12 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from veriwild_clustering.clustering.solvers.rows import Rows
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_known_names
 from veriwild_clustering.core.vectors.geometry import center_square_distances, centroids, own_and_other
 
-__all__ = ["EstimatorFamily", "Family", "centroid_confidence", "nearest_center"]
+__all__ = ["EstimatorFamily", "Family", "centred_rows", "centroid_confidence", "nearest_center"]
 
 Params = Mapping[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
@@ -128,6 +130,12 @@ class EstimatorFamily(Family):
         from sklearn.base import clone
 
         return clone(self.prototype)
+
+
+@lru_cache(maxsize=1)
+def centred_rows(descriptor: Descriptor) -> Rows:
+    """Return the usable rows as solvers want them, those of the last descriptor remembered."""
+    return Rows(descriptor.vectors, None if descriptor.valid.all() else descriptor.valid)
 
 
 def centroid_confidence(

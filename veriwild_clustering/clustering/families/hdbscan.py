@@ -47,10 +47,10 @@ class HdbscanFamily(Family):
     `metric`, `alpha` or `algorithm`, or `match_reference_implementation`, goes to hdbscan alone: O(n² d) in many
     dimensions.
 
-    A new row follows its nearest image in
-    mutual reachability: it leaves the tree of clusters at the density of that link, the rule of
-    `hdbscan.approximate_predict`, worked out from arrays. Most of the images that the partition was fitted on, not
-    all, get their own labels back. As there, no new row is noise where `allow_single_cluster` made one cluster of all.
+    A new row follows its nearest image in mutual reachability: it leaves the tree of clusters at the density of that
+    link, the rule of `hdbscan.approximate_predict`, worked out from arrays. Most of the images that the partition was
+    fitted on, not all, get their own labels back. As there, no new row is noise where `allow_single_cluster` made one
+    cluster of all.
 
     References
     ----------

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centroid_confidence
+from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centred_rows, centroid_confidence
 from veriwild_clustering.clustering.solvers.nested_kmeans import NestedKMeans
-from veriwild_clustering.clustering.solvers.rows import Rows
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 
@@ -22,8 +21,8 @@ __all__ = ["KMeansFamily", "MiniBatchKMeansFamily", "nested_kmeans"]
 
 @lru_cache(maxsize=1)
 def nested_kmeans(descriptor: Descriptor, random_state: int) -> NestedKMeans:
-    """Return the chain of k-means solutions for a descriptor, the last one remembered: mixtures start from it too."""
-    return NestedKMeans(Rows(descriptor.vectors, None if descriptor.valid.all() else descriptor.valid), random_state)
+    """Return the chain of k-means solutions for a descriptor, the last one remembered."""
+    return NestedKMeans(centred_rows(descriptor), random_state)
 
 
 @dataclass(frozen=True)

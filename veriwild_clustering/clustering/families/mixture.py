@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.families.family import Arrays, Assigned, Family, Params
-from veriwild_clustering.clustering.families.kmeans import nested_kmeans
+from veriwild_clustering.clustering.families.family import Arrays, Assigned, Family, Params, centred_rows
 from veriwild_clustering.clustering.solvers.gaussian_em import Mixture
 from veriwild_clustering.clustering.solvers.mixture_fit import MixtureFitter
 from veriwild_clustering.core.descriptor import Descriptor
@@ -127,8 +126,8 @@ class GaussianMixtureFamily(Family):
 
 @lru_cache(maxsize=1)
 def _mixtures(descriptor: Descriptor, random_state: int, reg_covar: float) -> MixtureFitter:
-    """Return the mixtures of a descriptor, the last ones remembered; their rows are those of k-means."""
-    return MixtureFitter(nested_kmeans(descriptor, random_state).rows, random_state, reg_covar=reg_covar)
+    """Return the mixtures of a descriptor, the last ones remembered."""
+    return MixtureFitter(centred_rows(descriptor), random_state, reg_covar=reg_covar)
 
 
 def _state(mixture: Mixture, components: NDArray[np.int64], covariance_type: str) -> dict[str, NDArray[Any]]:

@@ -32,12 +32,11 @@ def nearest_parts(
     few = max(1, min(_MOST_OF_A_PART, _REPRESENTATIVES // len(members)))
     chosen = np.concatenate([_evenly(rows, few) for rows in members])
     space = _Space(vectors, vectors[chosen].mean(axis=0), core)
-    with threadpool_limits(1, user_api="blas"):
-        lengths, nearest = space.nearest(chosen, chosen, apart=parts)
     n_queries = max(2, min(_MOST_QUERIES_OF_A_PART, _QUERIES // len(members)))
-    best = _first_of_each(parts[chosen], lengths, n_queries)
-    here, there = chosen[best], nearest[best]
     with threadpool_limits(1, user_api="blas"):  # products of small tiles gain nothing from threads
+        lengths, nearest = space.nearest(chosen, chosen, apart=parts)
+        best = _first_of_each(parts[chosen], lengths, n_queries)
+        here, there = chosen[best], nearest[best]
         for _ in range(_STEPS):
             here, there = _across(space, here, parts[there], members), here
     return np.column_stack([here, there])

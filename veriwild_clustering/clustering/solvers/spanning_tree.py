@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.clustering.solvers.joins import nearest_parts
 from veriwild_clustering.clustering.solvers.prim import prim
+from veriwild_clustering.clustering.solvers.threads import as_done, threads
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.vectors.neighbors import NeighborGraph, pair_distances
 
@@ -256,18 +257,12 @@ def _shortcuts(
 
     Rows come in the order of the dendrogram's leaves: the heaviest edge between two is the greatest height between.
     """
-    from joblib import Parallel, delayed
-    from threadpoolctl import threadpool_info, threadpool_limits
-
     tiles = _Tiles(vectors, core.astype(np.float32), heights.astype(np.float32))
-    n_threads = max([1, *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")])
     starts = range(0, len(vectors), _ROWS)
-    with threadpool_limits(1, user_api="blas"):  # products of small tiles are faster side by side than shared
-        jobs = Parallel(n_jobs=n_threads, prefer="threads", return_as="generator")(
-            delayed(tiles.shortcuts)(start) for start in starts
-        )
+    with threads():
         description = f"Spanning tree of {len(vectors):,} rows"
-        found = list(track(jobs, description=description, total=len(starts), show=progress))
+        done = as_done(tiles.shortcuts, starts)
+        found = list(track(done, description=description, total=len(starts), show=progress))
     return np.concatenate([pairs for pairs, _ in found]), all(complete for _, complete in found)
 
 

@@ -11,16 +11,15 @@ may merge at once, and only clusters whose nearest was merged have to look for a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from veriwild_clustering.clustering.solvers.hierarchy.linkage import Tree
+from veriwild_clustering.clustering.solvers.threads import each, threads
 from veriwild_clustering.core.progress import track
 
 __all__ = ["ward_tree"]
@@ -58,9 +57,8 @@ def ward_tree(vectors: NDArray[Any], weights: NDArray[Any] | None = None, *, pro
     distances; every pair that they leave in question is compared in float64.
     """
     clusters = _Clusters(vectors, np.ones(len(vectors)) if weights is None else weights)
-    n_threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as threads:
-        merges = clusters.merge_all(threads, n_threads)
+    with threads() as n_threads:
+        merges = clusters.merge_all(n_threads)
         for _ in track(merges, description="Ward", total=len(vectors) - 1, show=progress):
             pass
     return clusters.tree()
@@ -88,13 +86,13 @@ class _Clusters:
         self.lifted = np.empty((len(leaves), vectors.shape[1] + 2), dtype=np.float32)
         self._lift(np.arange(len(leaves)))
 
-    def merge_all(self, threads: ThreadPoolExecutor, n_threads: int) -> Iterator[None]:
+    def merge_all(self, n_threads: int) -> Iterator[None]:
         """Merge until one cluster is left; yields once per merge."""
         yield from [None] * len(self._children[0])
         looking = np.arange(len(self.nodes))
         while len(self.nodes) > 1:
             step = max(1, min(_TILE[0], -(-len(looking) // n_threads)))
-            list(threads.map(self._look, [looking[i : i + step] for i in range(0, len(looking), step)]))
+            each(self._look, [looking[i : i + step] for i in range(0, len(looking), step)])
             kept, gone = self._pairs()
             self._merge(kept, gone)
             yield from [None] * len(kept)
