@@ -7,6 +7,8 @@ their labels, and the variance within clusters over that of the exact ones, mean
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,7 +95,9 @@ def _neighbor_constrained(vectors: NDArray[np.float32]) -> Labels:
     from veriwild_clustering.clustering.solvers.hierarchy.linkage import cut_tree
 
     graph = kneighbors_graph(vectors, _N_NEIGHBORS)
-    tree = AgglomerativeClustering(None, distance_threshold=0, connectivity=graph).fit(vectors)
+    with warnings.catch_warnings():  # the graph may fall into parts, which scikit-learn joins
+        warnings.filterwarnings("ignore", message="the number of connected components")
+        tree = AgglomerativeClustering(None, distance_threshold=0, connectivity=graph).fit(vectors)
     return np.stack([cut_tree(tree.children_, n_clusters) for n_clusters in _N_CLUSTERS])
 
 

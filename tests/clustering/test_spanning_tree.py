@@ -10,9 +10,9 @@ from scipy.cluster.hierarchy import cophenet, is_valid_linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist, squareform
 
-from veriwild_clustering.clustering.solvers import spanning_tree as solver
-from veriwild_clustering.clustering.solvers.joins import nearest_parts
-from veriwild_clustering.clustering.solvers.spanning_tree import single_linkage, spanning_tree
+from veriwild_clustering.clustering.solvers.hierarchy import spanning_tree as solver
+from veriwild_clustering.clustering.solvers.hierarchy.joins import nearest_parts
+from veriwild_clustering.clustering.solvers.hierarchy.spanning_tree import single_linkage, spanning_tree
 from veriwild_clustering.core.vectors.neighbors import search_neighbors
 
 

@@ -105,8 +105,9 @@ assert forked(None, folder / "whole.json") == 0
 took = time.perf_counter() - started
 whole = json.loads((folder / "whole.json").read_text())
 kills = []
-for moment, number in zip(["before", "within", "after"] * 2, draw.integers(1, len(whole) + 1, size=6)):
-    store = folder / f"{moment}{number}"
+for run, number in enumerate(draw.integers(1, len(whole) + 1, size=6)):
+    moment = ["before", "within", "after"][run % 3]
+    store = folder / f"run{run}"  # of its own, even where two runs draw one number
     status = forked(store, before=lambda: die_at_write(moment, number))
     kills.append([moment, int(number), status, stored(store), store.name])
 store = folder / "moments"

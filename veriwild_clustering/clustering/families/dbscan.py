@@ -18,7 +18,7 @@ from veriwild_clustering.clustering.families.family import (
     centroid_confidence,
     nearest_center,
 )
-from veriwild_clustering.clustering.solvers.spanning_tree import SpanningTree, spanning_tree
+from veriwild_clustering.clustering.solvers.hierarchy.spanning_tree import SpanningTree, spanning_tree
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 from veriwild_clustering.core.validation import check_int, check_real

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.clustering.families.family import Arrays, Family, Params, centred_rows, centroid_confidence
 from veriwild_clustering.clustering.solvers.nested_kmeans import NestedKMeans
+from veriwild_clustering.clustering.solvers.threads import each, threads
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition, canonical_labels
 
 __all__ = ["KMeansFamily", "MiniBatchKMeansFamily", "nested_kmeans"]
+
+
+_AT_ONCE = 16  # numbers of clusters that threads share before their partitions are handed out
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +47,7 @@ class KMeansFamily(Family):
 
     name: str = "kmeans"
     varying: ClassVar[frozenset[str]] = frozenset({"n_clusters"})
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def estimator(self) -> Any:
         """Return scikit-learn's KMeans."""
@@ -53,30 +57,40 @@ class KMeansFamily(Family):
 
     def fit_many(self, descriptor: Descriptor, settings: Sequence[Params]) -> Iterator[Partition]:
         """Yield a partition per setting, in their order; starts are shared along the number of clusters."""
-        for params in settings:
-            started = perf_counter()
-            full = {**self.defaults(), **params}
-            fit = None
-            if _is_nested(full):
-                chain = nested_kmeans(descriptor, full["random_state"])
-                fit = chain.fit(full["n_clusters"], max_iter=full["max_iter"], tol=full["tol"])
-            if fit is None:
-                yield from super().fit_many(descriptor, [params])
-                continue
-            labels, order = canonical_labels(fit.labels)
-            centers = (fit.centers + chain.rows.mean)[order]
-            confidence = np.concatenate(
-                [centroid_confidence(block, labels[rows], centers) for rows, block in descriptor.blocks()]
-            )
-            yield Partition(
-                descriptor.expand(labels, fill=NOISE),
-                descriptor,
-                self.name,
-                params=params,
-                confidence=descriptor.expand(confidence, fill=0),
-                state={"centers": centers.astype(np.float32)},
-                seconds=perf_counter() - started,
-            )
+        full = [{**self.defaults(), **params} for params in settings]
+        if not all(map(_is_nested, full)):
+            yield from super().fit_many(descriptor, settings)
+            return
+        chain = nested_kmeans(descriptor, full[0]["random_state"])
+        for start in range(0, len(settings), _AT_ONCE):
+            at_once = settings[start : start + _AT_ONCE]
+            chain.start(max(params["n_clusters"] for params in at_once))  # once, for all threads
+            with threads():
+                partitions = each(partial(self._nested, descriptor, chain), at_once)
+            for params, partition in zip(at_once, partitions, strict=True):
+                yield from super().fit_many(descriptor, [params]) if partition is None else [partition]
+
+    def _nested(self, descriptor: Descriptor, chain: NestedKMeans, params: Params) -> Partition | None:
+        """Return the partition that starts from the chain, None where the rows have too few distinct ones."""
+        started = perf_counter()
+        full = {**self.defaults(), **params}
+        fit = chain.fit(full["n_clusters"], max_iter=full["max_iter"], tol=full["tol"])
+        if fit is None:
+            return None
+        labels, order = canonical_labels(fit.found.labels)
+        centers = (fit.centers + chain.rows.mean)[order]
+        confidence = np.concatenate(
+            [centroid_confidence(block, labels[rows], centers) for rows, block in descriptor.blocks()]
+        )
+        return Partition(
+            descriptor.expand(labels, fill=NOISE),
+            descriptor,
+            self.name,
+            params=params,
+            confidence=descriptor.expand(confidence, fill=0),
+            state={"centers": centers.astype(np.float32)},
+            seconds=perf_counter() - started,
+        )
 
     def fit(self, vectors: NDArray[np.float32], params: Params) -> tuple[NDArray, NDArray, Arrays, Params]:
         """Return labels, confidence and the centers that k-means itself settled on."""

@@ -114,8 +114,7 @@ class MixtureFitter:
             size *= 2
         if size not in self._chains:
             part = self.rows.sample(size, self.random_state)
-            vectors = np.concatenate([block.T for _, block in part.blocks()])
-            vectors += (part.mean - self.rows.mean).astype(np.float32)
+            vectors = np.concatenate([block for _, block in part.blocks()])
             self._chains[size] = NestedMixtures(vectors.astype(_precision(vectors), copy=False), self.reg_covar)
         return self._chains[size]
 
@@ -127,9 +126,9 @@ def _precision(vectors: NDArray[np.float32]) -> type[np.float32] | type[np.float
 
 
 def _centred(rows: Rows, dtype: type[np.floating[Any]]) -> Iterator[Vectors]:
-    """Yield blocks of the centred rows, rows first."""
+    """Yield blocks of the centred rows."""
     for _, block in rows.blocks():
-        yield np.ascontiguousarray(block.T, dtype=dtype)
+        yield block.astype(dtype, copy=False)
 
 
 def _placed(rows: Rows, mixture: Mixture, *, dtype: type[np.floating[Any]]) -> FittedRows:

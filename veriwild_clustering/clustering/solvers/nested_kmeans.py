@@ -4,109 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veriwild_clustering.clustering.solvers.lloyd import KMeansFit, along_axes, lloyd
 from veriwild_clustering.clustering.solvers.rows import Rows
 
-__all__ = ["KMeansFit", "NestedKMeans", "chain_steps", "lloyd"]
+__all__ = ["NestedKMeans", "chain_steps"]
 
-SAMPLE_ROWS = 10_000
+SAMPLE_ROWS = 5_000
 """Rows on which the chain runs, and `ROWS_PER_CLUSTER` per cluster if that is more."""
 ROWS_PER_CLUSTER = 40
 EVERY_STEP = 64
 """Up to here the chain visits each number of clusters; beyond it each is a quarter more than the one before."""
 
 _MAX_MOVES = 10
-_TRIES = 4
+_TRIALS = 60  # moves of a center that are tried are so many per cluster,
+_LEAST_TRIALS = 3  # but as many as this
 _TRIAL_STEPS = 8
 _SETTLE_STEPS = 30
+_LATE_ROWS = 4  # times the rows of the chain's sample: there centers move once more
+_FEWER = 2  # of the solution for one more cluster, so many are tried without one of their centers
 _HOPE = 3.0  # a move is tried if Lloyd's steps after it need to multiply its gain by no more than this
 _LEAST_GAIN = 1e-6  # of the inertia: less is rounding
-
-
-class KMeansFit(NamedTuple):
-    """What k-means found: labels, centers (of centred rows), their inertia and the number of steps."""
-
-    labels: NDArray[np.int32]
-    centers: NDArray[np.float64]
-    inertia: float
-    n_iter: int
-
-
-class _Assignment(NamedTuple):
-    """Nearest centers, with squared distances less the squared norm of the row; those to the second may be left out."""
-
-    labels: NDArray[np.int32]
-    own: NDArray[np.float32]
-    other: NDArray[np.float32]
-    sums: NDArray[np.float64]
-    counts: NDArray[np.int64]
-
-
-def _one_hot(scores: NDArray[np.float32], least: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return 1 where a column of `scores` has its minimum, the first one where there are several."""
-    hot = scores == least
-    if np.count_nonzero(hot) != hot.shape[1]:
-        hot[:] = np.arange(len(scores))[:, None] == scores.argmin(axis=0)
-    return hot.astype(np.float32)
-
-
-def _assign(rows: Rows, centers: NDArray[np.float64], *, second: bool = False) -> _Assignment:
-    """Return the nearest center of each row and the sums over each center's rows: two matrix products."""
-    labels, own = np.empty(rows.n_rows, dtype=np.int32), np.empty(rows.n_rows, dtype=np.float32)
-    other = np.empty(rows.n_rows if second else 0, dtype=np.float32)
-    sums, numbers = np.zeros(centers.shape), np.arange(len(centers), dtype=np.float32)
-    scale, norms = (-2 * centers).astype(np.float32), (centers**2).sum(axis=1, keepdims=True).astype(np.float32)
-    for index, block in rows.blocks():
-        scores = scale @ block
-        scores += norms
-        own[index] = least = scores.min(axis=0)
-        hot = _one_hot(scores, least)
-        labels[index] = numbers @ hot
-        sums += hot @ block.T
-        if second:
-            scores[hot > 0] = np.inf
-            other[index] = scores.min(axis=0)
-    return _Assignment(labels, own, other, sums, np.bincount(labels, minlength=len(centers)))
-
-
-def _means(rows: Rows, found: _Assignment) -> NDArray[np.float64]:
-    """Return the mean of each cluster; an empty one moves to a row that is far from its center."""
-    means = found.sums / np.maximum(found.counts, 1)[:, None]
-    empty = np.flatnonzero(found.counts == 0)
-    if len(empty):
-        far = np.argsort(-(rows.square_norms + found.own), kind="stable")[: len(empty)]
-        means[empty] = rows.take(np.sort(far)) - rows.mean
-    return means
-
-
-def lloyd(
-    rows: Rows,
-    centers: NDArray[np.float64],
-    *,
-    max_iter: int = 300,
-    tolerance: float = 0.0,
-    goal: float = np.inf,
-) -> KMeansFit:
-    """Return k-means from given centers, O(n * k * d) per step.
-
-    Stops as scikit-learn does: when no label changes, when the squared shifts of the centers add up to `tolerance` or
-    less, or after `max_iter` steps; and when at its present pace the inertia would not fall below `goal`.
-    """
-    found, inertia = _assign(rows, centers), np.inf
-    for n_iter in range(1, max_iter + 1):
-        moved = _means(rows, found)
-        shift = ((moved - centers) ** 2).sum()
-        before, centers, found = found.labels, moved, _assign(rows, moved)
-        previous, inertia = inertia, rows.inertia + float(found.own.sum(dtype=np.float64))
-        if shift <= tolerance or np.array_equal(before, found.labels):
-            break
-        if n_iter > 1 and inertia - (max_iter - n_iter) * (previous - inertia) > goal:
-            break
-    return KMeansFit(found.labels, centers, inertia, n_iter)
 
 
 def _split(rows: Rows, fit: KMeansFit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -114,41 +35,21 @@ def _split(rows: Rows, fit: KMeansFit) -> tuple[NDArray[np.float64], NDArray[np.
 
     All clusters at once, each from its principal axis, which the power method finds.
     """
-    centers, counts = fit.centers, np.bincount(fit.labels, minlength=len(fit.centers))
+    centers, labels, counts = fit.centers, fit.found.labels, fit.found.counts
     axes = np.random.default_rng(len(centers)).normal(size=centers.shape)
     for _ in range(3):
-        sums, _ = _along(rows, fit.labels, axes=axes, offsets=(axes * centers).sum(axis=1), side=False)
+        sums, _ = along_axes(rows, labels, axes=axes, offsets=(axes * centers).sum(axis=1), side=False)
         axes = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     high = low = centers
     middle = centers
     for _ in range(4):
-        sums, n_high = _along(rows, fit.labels, axes=axes, offsets=(axes * middle).sum(axis=1), side=True)
+        sums, n_high = along_axes(rows, labels, axes=axes, offsets=(axes * middle).sum(axis=1), side=True)
         n_low = counts - n_high
         high = sums / np.maximum(n_high, 1)[:, None]
         low = (counts[:, None] * centers - sums) / np.maximum(n_low, 1)[:, None]
         axes, middle = high - low, (high + low) / 2
     gains = n_high * n_low / np.maximum(counts, 1) * (axes**2).sum(axis=1)
     return gains, np.stack([high, low])
-
-
-def _along(
-    rows: Rows, labels: NDArray[np.int32], *, axes: NDArray[np.float64], offsets: NDArray[np.float64], side: bool
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return per cluster the sum of its rows weighted by their place on its axis, and how many lie beyond the offset.
-
-    With `side` the weight is 1 beyond the offset and 0 before it.
-    """
-    sums, n_beyond = np.zeros(axes.shape), np.zeros(len(axes), dtype=np.int64)
-    numbers = np.arange(len(axes), dtype=np.int32)[:, None]
-    directions, starts = axes.astype(np.float32), offsets.astype(np.float32)[:, None]
-    for index, block in rows.blocks():
-        along = directions @ block
-        along -= starts
-        own = labels[index] == numbers
-        beyond = own & (along > 0)
-        n_beyond += np.count_nonzero(beyond, axis=1)
-        sums += (beyond.astype(np.float32) if side else np.where(own, along, np.float32(0))) @ block.T
-    return sums, n_beyond
 
 
 def _improve(rows: Rows, fit: KMeansFit) -> KMeansFit:
@@ -161,15 +62,20 @@ def _improve(rows: Rows, fit: KMeansFit) -> KMeansFit:
     return fit
 
 
+def _costs(fit: KMeansFit) -> NDArray[np.float64]:
+    """Return by how much the inertia rises at most if a center is taken away."""
+    found = fit.found
+    costs = np.bincount(found.labels, weights=found.other - found.own, minlength=len(fit.centers))
+    return costs.astype(np.float64, copy=False)
+
+
 def _moves(rows: Rows, fit: KMeansFit) -> Iterator[KMeansFit]:
     """Yield what becomes of the most promising moves of a center after a few of Lloyd's steps."""
     n_clusters = len(fit.centers)
-    found = _assign(rows, fit.centers, second=True)
     gains, halves = _split(rows, fit)
-    costs = np.bincount(found.labels, weights=found.other - found.own, minlength=n_clusters)
-    hope = _HOPE * gains[:, None] - costs
+    hope = _HOPE * gains[:, None] - _costs(fit)
     np.fill_diagonal(hope, -np.inf)
-    for move in np.argsort(-hope, axis=None, kind="stable")[:_TRIES]:
+    for move in np.argsort(-hope, axis=None, kind="stable")[: max(_LEAST_TRIALS, _TRIALS // n_clusters)]:
         split, removed = divmod(int(move), n_clusters)
         if hope[split, removed] <= _LEAST_GAIN * fit.inertia:
             return
@@ -213,19 +119,38 @@ class NestedKMeans:
 
     def fit(self, n_clusters: int, *, max_iter: int = 300, tol: float = 1e-4) -> KMeansFit | None:
         """Return k-means on all rows, or None if a cluster would stay empty."""
-        centers = self.start(n_clusters)
+        centers = self._best_start(n_clusters)
         if centers is None:
             return None
-        size = 4 * self._sample_rows(n_clusters)
-        while 2 * size <= self.rows.n_rows:  # on large data most of the steps are made on some of the rows
-            part = self.sample(size)
-            shift = part.mean - self.rows.mean
-            tolerance = tol * part.inertia / part.vectors.size
-            centers = lloyd(part, centers - shift, max_iter=max_iter, tolerance=tolerance).centers + shift
+        fit: KMeansFit | None = None
+        for rows in self._parts(n_clusters):
+            tolerance = tol * rows.inertia / (rows.n_rows * rows.vectors.shape[1])
+            first, fit = fit is None, lloyd(rows, centers, max_iter=max_iter, tolerance=tolerance)
+            if first and n_clusters <= EVERY_STEP:
+                better = _improve(rows, fit)
+                fit = fit if better is fit else lloyd(rows, better.centers, max_iter=max_iter, tolerance=tolerance)
+            centers = fit.centers
+        return fit if fit and fit.found.counts.all() else None
+
+    def _parts(self, n_clusters: int) -> list[Rows]:
+        """Return all rows last, and before them, if they are many, samples on which most of the steps are made."""
+        parts, size = [], _LATE_ROWS * self._sample_rows(n_clusters)
+        while 2 * size <= self.rows.n_rows:
+            parts.append(self.sample(size))
             size *= 4
-        tolerance = tol * self.rows.inertia / (self.rows.n_rows * self.rows.vectors.shape[1])
-        fit = lloyd(self.rows, centers, max_iter=max_iter, tolerance=tolerance)
-        return fit if len(np.unique(fit.labels)) == n_clusters else None
+        return [*parts, self.rows]
+
+    def _best_start(self, n_clusters: int) -> NDArray[np.float64] | None:
+        """Return the chain's centers or, if better, those of the chain for one more cluster without one of them."""
+        start = self.start(n_clusters)
+        more = self.start(n_clusters + 1) if n_clusters < EVERY_STEP else None
+        if start is None or more is None:
+            return start
+        rows = self.sample(self._sample_rows(n_clusters))
+        least = np.argsort(_costs(lloyd(rows, more, max_iter=1)), kind="stable")[:_FEWER]
+        starts = [start, *(np.delete(more, center, axis=0) for center in least)]
+        fits = [lloyd(rows, one, max_iter=_SETTLE_STEPS) for one in starts]
+        return min(fits, key=lambda fit: fit.inertia).centers
 
     def _sample_rows(self, n_clusters: int) -> int:
         return max(SAMPLE_ROWS, ROWS_PER_CLUSTER * n_clusters)
@@ -235,19 +160,18 @@ class NestedKMeans:
         centers = self._links[max(step for step in chain_steps(n_clusters) if step < n_clusters)]
         if centers is None:
             return None
-        part = self.sample(self._sample_rows(n_clusters))
-        shift = part.mean - self.rows.mean
-        fit = lloyd(part, centers - shift, max_iter=1)
+        rows = self.sample(self._sample_rows(n_clusters))
+        fit = lloyd(rows, centers, max_iter=1)
         while len(fit.centers) < n_clusters:
-            gains, halves = _split(part, fit)
+            gains, halves = _split(rows, fit)
             chosen = np.argsort(-gains, kind="stable")[: n_clusters - len(fit.centers)]
-            chosen = chosen[gains[chosen] > _LEAST_GAIN * part.inertia / part.n_rows]
+            chosen = chosen[gains[chosen] > _LEAST_GAIN * rows.inertia / rows.n_rows]
             if len(chosen) == 0:
                 return None
             split = fit.centers.copy()
             split[chosen] = halves[0, chosen]
-            fit = lloyd(part, np.vstack([split, halves[1, chosen]]), max_iter=_SETTLE_STEPS)
-        return _improve(part, fit).centers + shift
+            fit = lloyd(rows, np.vstack([split, halves[1, chosen]]), max_iter=_SETTLE_STEPS)
+        return _improve(rows, fit).centers
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.solvers.joins import nearest_parts
-from veriwild_clustering.clustering.solvers.prim import prim
+from veriwild_clustering.clustering.solvers.hierarchy.joins import nearest_parts
+from veriwild_clustering.clustering.solvers.hierarchy.prim import prim
 from veriwild_clustering.clustering.solvers.threads import as_done, threads
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.vectors.neighbors import NeighborGraph, pair_distances
