@@ -61,12 +61,14 @@ def _settings(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _imports() -> None:
     import faiss  # noqa: F401
     import hdbscan  # noqa: F401
-    import numba  # noqa: F401
+    import numba
     import sklearn.cluster
     import sklearn.metrics
     import sklearn.mixture  # noqa: F401
 
     from veriwild_clustering import Descriptor, leaderboard, sweep  # noqa: F401
+
+    numba.njit(lambda: None)()  # numba imports most of itself with the first function
 
 
 def _sweep(vectors: Floats, grid: Grid) -> dict[str, Any]:

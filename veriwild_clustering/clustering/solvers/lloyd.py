@@ -126,6 +126,6 @@ def lloyd(
         previous, inertia = inertia, rows.inertia + float(found.own.sum(dtype=np.float64))
         if shift <= tolerance or np.array_equal(before, found.labels):
             break
-        if n_iter > 1 and inertia - (max_iter - n_iter) * (previous - inertia) > goal:
+        if n_iter > 1 and inertia - min(4, max_iter - n_iter) * (previous - inertia) > goal:
             break
     return KMeansFit(centers, found, inertia, n_iter)

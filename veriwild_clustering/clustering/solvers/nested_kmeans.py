@@ -21,7 +21,7 @@ EVERY_STEP = 64
 
 _MAX_MOVES = 10
 _TRIALS = 60  # moves of a center that are tried are so many per cluster,
-_LEAST_TRIALS = 3  # but as many as this
+_LEAST_TRIALS = 2  # but as many as this
 _TRIAL_STEPS = 8
 _SETTLE_STEPS = 30
 _LATE_ROWS = 4  # times the rows of the chain's sample: there centers move once more
@@ -148,9 +148,11 @@ class NestedKMeans:
             return start
         rows = self.sample(self._sample_rows(n_clusters))
         least = np.argsort(_costs(lloyd(rows, more, max_iter=1)), kind="stable")[:_FEWER]
-        starts = [start, *(np.delete(more, center, axis=0) for center in least)]
-        fits = [lloyd(rows, one, max_iter=_SETTLE_STEPS) for one in starts]
-        return min(fits, key=lambda fit: fit.inertia).centers
+        best = lloyd(rows, start, max_iter=1)
+        for center in least:
+            other = lloyd(rows, np.delete(more, center, axis=0), max_iter=_SETTLE_STEPS, goal=best.inertia)
+            best = min(best, other, key=lambda fit: fit.inertia)
+        return best.centers
 
     def _sample_rows(self, n_clusters: int) -> int:
         return max(SAMPLE_ROWS, ROWS_PER_CLUSTER * n_clusters)
