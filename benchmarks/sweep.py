@@ -68,7 +68,11 @@ def _imports() -> None:
 
     from veriwild_clustering import Descriptor, leaderboard, sweep  # noqa: F401
 
-    numba.njit(lambda: None)()  # numba imports most of itself with the first function
+    numba.njit(_nothing)()  # numba imports most of itself with the first function
+
+
+def _nothing() -> None:
+    pass
 
 
 def _sweep(vectors: Floats, grid: Grid) -> dict[str, Any]:
