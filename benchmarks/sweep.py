@@ -68,7 +68,8 @@ def _imports() -> None:
 
     from veriwild_clustering import Descriptor, leaderboard, sweep  # noqa: F401
 
-    numba.njit(_nothing)()  # numba imports most of itself with the first function
+    compiled: Any = numba.njit(_nothing)
+    compiled()  # numba imports most of itself with the first function
 
 
 def _nothing() -> None:
