@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from veriwild_clustering import Dataset
 from veriwild_clustering.apps.cli import main
+from veriwild_clustering.images import measurement
+from veriwild_clustering.images.inspection import inspect_image
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Runs the command in chunks of 16 images and kills its own process, as nobody can catch, at the 41st image.
+KILLED_RUN = """
+import os, signal, sys
+from veriwild_clustering.apps.cli import main
+from veriwild_clustering.images import measurement
+
+original, left = measurement.inspect_image, 40
+
+def counted(*arguments, **options):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+
+measurement.inspect_image, measurement._CHUNK = counted, 16
+main(["create-dataset", *sys.argv[1:]])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +57,8 @@ def test_sample_is_drawn_joined_and_called_what_it_is(sample: Path) -> None:
     assert len(dataset) == 60
     assert "drawn" in dataset.origin.lower()
     assert dataset.images["image_status"].eq("ok").all()
+    assert dataset.images[["brightness", "light", "phash"]].notna().all(axis=None)
+    assert not list(sample.glob(".*"))
 
 
 def create(sample: Path, *options: str, raw_data: str | None = None) -> int:
@@ -48,6 +73,31 @@ def test_own_vectors_inline_without_images(sample: Path, capsys: pytest.CaptureF
     dataset = Dataset.open(sample / "again.csv")
     np.testing.assert_array_equal(dataset["mine"].vectors, np.arange(120.0).reshape(60, 2))
     assert dataset.images["width"].isna().all()
+
+
+def test_sizes_and_checks_alone_without_measures(sample: Path) -> None:
+    assert create(sample, "--no-measures") == 0
+    images = Dataset.open(sample / "again.csv").images
+    assert images["width"].notna().all()
+    assert images["image_status"].eq("ok").all()
+    assert not {"brightness", "light", "phash"} & set(images)
+
+
+def test_killed_run_goes_on_where_it_stopped(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, unfinished = sample / "killed.csv", sample / ".killed.unfinished"
+    options = ["--raw-data", str(sample / "raw_data"), "--output", str(output), "--jobs", "1", "--quiet"]
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, *options], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not output.exists()
+    assert len(list(unfinished.iterdir())) == 2
+    read = []
+    monkeypatch.setattr(measurement, "_CHUNK", 16)
+    monkeypatch.setattr(measurement, "inspect_image", lambda *a, **o: read.append(a[1]) or inspect_image(*a, **o))
+    assert main(["create-dataset", *options]) == 0
+    assert not unfinished.exists()
+    images = Dataset.open(output).images
+    assert read == images["path"].tolist()[32:]
+    pd.testing.assert_frame_equal(images, Dataset.open(sample / "transport_dataset.csv").images)
 
 
 def test_quiet_says_nothing(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,21 @@ def test_changed_raw_data_are_joined_again(project: Path, capsys: pytest.Capture
     assert "has_color_model" in (project / "transport_dataset.csv").read_text()
 
 
+def test_dataset_is_made_again_when_its_measures_change(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "library" / "images").mkdir(parents=True)
+    monkeypatch.setattr(run, "_LIBRARY", project / "library")
+    arguments = ["run", "--folder", str(project)]
+    assert main(arguments) == 0
+    (project / "library" / "plots.py").touch()
+    assert main(arguments) == 0
+    assert "The dataset is up to date." in capsys.readouterr().out
+    (project / "library" / "images" / "quality.py").touch()
+    assert main(arguments) == 0
+    assert "The dataset is up to date." not in capsys.readouterr().out
+
+
 def test_failing_cell_is_named_and_the_copy_shows_how_far_it_came(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

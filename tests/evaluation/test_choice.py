@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,8 +134,10 @@ def test_a_grid_edge_is_said(board: Leaderboard) -> None:
 
 def test_reasons_are_sentences_with_the_figures(board: Leaderboard) -> None:
     choice = choose(board)
-    first, criteria, _, sizes, metrics, second = choice.reasons
+    first, criteria, _, sizes, _, vehicles, metrics, second, rules = choice.reasons
     assert first.startswith(f"{choice.partition.name} ranks first of ")
+    assert f"{choice.row['pair_consistency']:.2f} corrected for chance" in vehicles
+    assert rules.startswith("The rules combined, ")
     assert "fewer than 3 clusters: 4" in first
     assert f"silhouette {choice.row['silhouette']:.4g}" in criteria
     assert (
@@ -144,7 +148,8 @@ def test_reasons_are_sentences_with_the_figures(board: Leaderboard) -> None:
     assert "within sharp" in criteria or "within dim" in criteria
     assert board.partitions[choice.ranking.index[1]].name in second
     html = choice._repr_html_()
-    assert all(reason in html for reason in choice.reasons)
+    assert all(escape(reason) in html for reason in choice.reasons)
+    assert all(rule in html for rule in choice.picks.index)
 
 
 def test_a_single_partition_can_be_chosen(toy_space: Descriptor) -> None:

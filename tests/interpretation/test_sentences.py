@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from veriwild_clustering import Descriptor, Partition, describe, profile
-from veriwild_clustering.interpretation.sentences import claims
+from veriwild_clustering.interpretation.findings import claims
 
 
 @pytest.fixture
@@ -49,7 +49,9 @@ def test_spread_and_nearest_cluster_are_measured(partition, toy_dataset):
     centers = np.array([points[partition.labels == c].mean(axis=0) for c in range(3)])
     own = np.linalg.norm(points - centers[partition.labels], axis=1)
     for cluster, sentence in enumerate(describe(partition, toy_dataset.images)["text"]):
-        spread, nearest = re.search(r"Spread ([\d.]+) times the average; nearest to cluster (\d)\.$", sentence).groups()
+        spread, nearest = re.search(
+            r"Spread ([\d.]+) times the average; nearest to cluster (\d)[,;.]", sentence
+        ).groups()
         assert float(spread) == pytest.approx(own[partition.labels == cluster].mean() / own.mean(), abs=0.005)
         distances = np.linalg.norm(centers - centers[cluster], axis=1)
         assert int(nearest) == np.argsort(distances)[1]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veriwild_clustering.outliers.calibration import outlier_threshold, tail_evidence
+from veriwild_clustering.outliers.calibration import (
+    bootstrap_thresholds,
+    joint_evidence,
+    outlier_threshold,
+    tail_evidence,
+)
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=10, max_size=60))
@@ -57,9 +63,11 @@ def test_threshold_is_that_of_the_benjamini_hochberg_procedure():
 
     rng = np.random.default_rng(1)
     scores = np.concatenate([rng.gamma(2, size=950), rng.uniform(8, 30, size=50)])
-    center, end = np.quantile(np.sqrt(scores), [0.5, 0.9])
-    tail = norm.sf((np.sqrt(scores) - center) / (end - center) * norm.ppf(0.9))
-    expected = false_discovery_control(tail) <= 0.1
+    roots, expected = np.sqrt(scores), np.zeros(1000, dtype=bool)
+    for _ in range(2):
+        center, end = np.quantile(roots[~expected], [0.5, 0.9], method="inverted_cdf")
+        tail = norm.sf((roots - center) / (end - center) * norm.ppf(0.9))
+        expected = false_discovery_control(tail) <= 0.1
     assert 30 < expected.sum() < 80
     np.testing.assert_array_equal(scores > outlier_threshold(scores), expected)
 
@@ -71,3 +79,53 @@ def test_contamination_flags_that_share():
 
 def test_equal_scores_flag_nothing():
     assert not (np.ones(50) > outlier_threshold(np.ones(50))).any()
+
+
+def test_few_outliers_do_not_hide_each_other():
+    rng = np.random.default_rng(2)
+    scores = np.concatenate([rng.gamma(4, 0.1, size=950), rng.gamma(4, 0.1, size=50) + 1.2])
+    flagged = scores > outlier_threshold(scores)
+    assert flagged[950:].mean() > 0.85
+    assert flagged[:950].mean() < 0.02
+
+
+def test_groups_count_once_however_many_parts_they_have():
+    rng = np.random.default_rng(0)
+    parts = rng.exponential(size=(500, 3))
+    few = pd.DataFrame(parts, columns=["a: x", "a: y", "b: x"])
+    many = pd.DataFrame(np.column_stack([parts, parts[:, :2], parts[:, :2]]))
+    kinds = ["vectors", "vectors", "quality"]
+    joined = joint_evidence(few, kinds)
+    np.testing.assert_allclose(joint_evidence(many, kinds + ["vectors"] * 4), joined)
+    halves = [tail_evidence(parts[:, :2].mean(axis=1)), tail_evidence(parts[:, 2])]
+    np.testing.assert_allclose(joined, np.mean(halves, axis=0))
+
+
+def test_group_that_an_image_lacks_does_not_count():
+    table = pd.DataFrame(np.random.default_rng(0).exponential(size=(100, 2)))
+    table.loc[4, 1] = table.loc[5, 0] = table.loc[6, :] = np.nan
+    joined = joint_evidence(table, ["vectors", "quality"])
+    assert joined[4] == tail_evidence(table[0].dropna().to_numpy())[4]
+    assert np.flatnonzero(np.isnan(joined)).tolist() == [6]
+
+
+def test_bootstrap_thresholds_are_those_of_the_samples():
+    scores = np.sort(np.random.default_rng(0).gamma(4, size=300))
+    rng = np.random.default_rng(7)
+    expected = [outlier_threshold(scores[rng.integers(300, size=300)]) for _ in range(20)]
+    np.testing.assert_allclose(bootstrap_thresholds(scores, n_repeats=20, random_state=7), expected)
+
+
+def test_interval_of_the_threshold_holds_that_of_most_other_samples():
+    rng = np.random.default_rng(0)
+    draw = lambda: np.concatenate([rng.gamma(4, 0.2, size=950), rng.uniform(3, 9, size=50)])  # noqa: E731
+    low, high = np.quantile(bootstrap_thresholds(draw()), [0.005, 0.995])
+    others = np.array([outlier_threshold(draw()) for _ in range(40)])
+    assert ((others > low) & (others < high)).mean() > 0.8
+
+
+def test_interval_of_a_given_share_holds_its_quantile():
+    scores = np.random.default_rng(0).exponential(size=1000)
+    low, high = np.quantile(bootstrap_thresholds(scores, contamination=0.05), [0.025, 0.975])
+    assert low < outlier_threshold(scores, contamination=0.05) < high
+    assert bootstrap_thresholds(scores, contamination=0, n_repeats=5).max() == scores.max()

@@ -1,9 +1,15 @@
-"""What tests of figures and pages share: no window opens, no figure stays open, and images on disk."""
+"""What tests of figures and pages share: no window opens, no figure stays open, images on disk, pages taken apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -60,3 +66,98 @@ def dataset(flat: Descriptor, tmp_path: Path) -> Dataset:
         }
     )
     return Dataset(images, {"flat": flat}, image_store=ImageStore(folder), origin="Drawn images & simulated vectors.")
+
+
+_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_LOADS = {"src", "href", "srcset", "poster", "data", "action"}
+_VOID = {"br", "img", "link", "meta"}
+
+
+class Page(HTMLParser):
+    """What a page would load, its tags, and its text outside of scripts and styles; all without plotly.js."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = re.sub(r"<script>/\*\*\s*\* plotly\.js.*?</script>", "", html, flags=re.DOTALL)
+        self.loads: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.data = ""
+        self.unclosed: list[str] = []
+        self._inside = ""
+        self._sections: dict[str, int] = {}
+        self.feed(self.html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.text += " "
+        self.tags.append((tag, attributes))
+        self.loads += [value or "" for name, value in attrs if name in _LOADS]
+        self._inside = attributes.get("type") or tag
+        if tag not in _VOID:
+            self.unclosed.append(tag)
+        if tag == "section":
+            self._sections[attributes["id"] or ""] = len(self.text)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+        assert self.unclosed.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "application/json":
+            self.data += data
+        elif self._inside not in ("script", "style"):
+            self.text += data
+
+    def section(self, name: str) -> str:
+        """Return the text of one section, with one space between any two words."""
+        starts = [*self._sections.values(), len(self.text)]
+        position = list(self._sections).index(name)
+        return " ".join(self.text[starts[position] : starts[position + 1]].split())
+
+    @property
+    def links(self) -> list[str]:
+        """Where its links lead."""
+        return [attributes["href"] or "" for tag, attributes in self.tags if tag == "a"]
+
+    @property
+    def policy(self) -> str:
+        """Its Content-Security-Policy."""
+        policies = [a["content"] for tag, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        return policies[0] or ""
+
+
+@pytest.fixture
+def read_page() -> Callable[[Path], Page]:
+    """A function that reads a page."""
+    return lambda path: Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def browse(tmp_path: Path) -> Callable[[Path], SimpleNamespace]:
+    """A function that shows a page in a browser and returns its console, its requests and what became of it."""
+    if _CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    log = tmp_path / "net.json"
+
+    def show(page: Path) -> SimpleNamespace:
+        shown = subprocess.run(
+            [
+                _CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-extensions", "--enable-unsafe-swiftshader", "--enable-logging=stderr",
+                "--virtual-time-budget=4000", f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
+                "--dump-dom", page.as_uri(),
+            ],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        # The browser's own requests, such as the search for updates, have no origin.
+        events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+        asked = [event["url"] for event in events if event.get("initiator", "not an origin") != "not an origin"]
+        return SimpleNamespace(
+            console=[line for line in shown.stderr.splitlines() if ":CONSOLE" in line],
+            requests=[url for url in asked if not url.startswith(("data:", "blob:", "file:"))],
+            dom=shown.stdout,
+        )
+
+    return show

@@ -20,7 +20,7 @@ from veriwild_clustering import (
     profile,
     transform,
 )
-from veriwild_clustering.reporting.comparison import _flows
+from veriwild_clustering.reporting.comparison import flows
 from veriwild_clustering.reporting.style import NOISE_COLOR, palette
 
 
@@ -92,11 +92,11 @@ def test_a_table_that_is_not_square_names_its_columns_and_skips_gaps() -> None:
 
 def test_flow_counts_are_those_of_a_cross_table(flat, partition) -> None:
     other = Partition(np.repeat([0, 1, 2, 3], 15), flat, "kmeans")
-    flows = _flows(partition, other, max_clusters=20)
-    for left, counts in flows.iterrows():
+    shared = flows(partition, other, max_clusters=20)
+    for left, counts in shared.iterrows():
         for right, count in counts.items():
             assert count == np.sum((partition.labels == left) & (other.labels == right))
-    assert flows.index.tolist() == [0, 1, 2, -1]
+    assert shared.index.tolist() == [0, 1, 2, -1]
 
 
 def test_flow_merges_small_clusters_and_says_what_it_leaves_out(flat) -> None:
@@ -153,5 +153,11 @@ def test_outlier_histogram_counts_every_scored_image() -> None:
     outliers = OutlierScores(pd.DataFrame({"osnet: KNN": evidence}))
     _, ax = plot_outliers(outliers)
     assert sum(bar.get_height() for bar in ax.patches) == 99
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["inlier · 98", "outlier · 2"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "inlier · 98",
+        "outlier · 2",
+        "threshold, 95 % interval",
+    ]
+    band = ax.collections[0].get_paths()[0].get_extents()
+    assert (band.x0, band.x1) == pytest.approx(outliers.threshold_interval)
     assert "2 of 100 images (2.0%) flagged" in ax.get_title(loc="left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from veriwild_clustering.core.storage.raw_data import RawData, locate_raw_data
 from veriwild_clustering.core.storage.reading import read_manifest
 from veriwild_clustering.core.validation import DatasetError, check_int
 from veriwild_clustering.images.inspection import inspect_images
+from veriwild_clustering.images.measurement import measure_images
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -41,7 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--descriptor", action="append", default=[], metavar="NAME=FILE",
         help="join your own vectors too: .npy, pickle, CSV or parquet, one row per image; may be repeated",
     )  # fmt: skip
-    parser.add_argument("--no-images", action="store_true", help="do not read the images: sizes and checks stay empty")
+    reading = parser.add_mutually_exclusive_group()
+    reading.add_argument("--no-images", action="store_true", help="do not read the images: sizes and checks stay empty")
+    reading.add_argument(
+        "--no-measures", action="store_true",
+        help="only check the images, several times faster: no columns of quality, appearance and perceptual hash",
+    )  # fmt: skip
     parser.add_argument("--inline-vectors", action="store_true", help="put the vectors into the CSV, for small sets")
     parser.add_argument(
         "--sample", nargs="?", type=int, const=DEFAULT_SAMPLE, metavar="N",
@@ -57,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Join what the arguments name, print what came of it, and return 0.
 
+    What is measured of the images is kept in a hidden folder beside the output until the dataset is complete.
+
     Raises
     ------
     DatasetError
@@ -70,16 +79,19 @@ def run(arguments: argparse.Namespace) -> int:
     raw = locate_raw_data(arguments.raw_data, descriptors=own)
     if raw.image_store is None and not arguments.no_images:
         _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
-    inspect = partial(inspect_images, n_jobs=arguments.jobs, progress=arguments.progress)
+    output = Path(arguments.output)
+    unfinished = output.with_name(f".{output.stem}.unfinished")
+    measure = inspect_images if arguments.no_measures else partial(measure_images, store=unfinished)
     dataset = join_dataset(
         raw,
-        arguments.output,
-        inspected=None if arguments.no_images else inspect,
+        output,
+        inspected=None if arguments.no_images else partial(measure, n_jobs=arguments.jobs, progress=arguments.progress),
         inline_vectors=arguments.inline_vectors,
         progress=arguments.progress,
     )
+    shutil.rmtree(unfinished, ignore_errors=True)
     if arguments.progress is not False:
-        print("\n".join(_summary(raw, dataset, Path(arguments.output))))
+        print("\n".join(_summary(raw, dataset, output)))
     return 0
 
 

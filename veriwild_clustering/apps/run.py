@@ -24,6 +24,7 @@ from veriwild_clustering.samples.draw import draw_sample
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 NOTEBOOK_FAILED = 1
+_LIBRARY = Path(veriwild_clustering.__file__).parent
 
 EXAMPLES = """\
 examples:
@@ -123,7 +124,9 @@ def _find_or_draw(root: Path) -> Path:
 def _make_dataset(project: _Project, folder: Path) -> int:
     """Join the raw data and return the exit code."""
     raw = locate_raw_data(folder)
-    files = [raw.paths_file, *raw.descriptor_files.values(), *raw.attribute_files.values(), project.dataset]
+    measuring = (_LIBRARY / "images").rglob("*.py")  # what the table says of images follows from this code
+    inputs = [raw.paths_file, *raw.descriptor_files.values(), *raw.attribute_files.values()]
+    files = [*inputs, *measuring, project.dataset]
     if project.is_current("dataset", files):
         print("The dataset is up to date.")
         return 0
@@ -137,8 +140,7 @@ def _make_dataset(project: _Project, folder: Path) -> int:
 
 def _make_reports(project: _Project) -> int:
     """Execute the notebook, which writes the best partition and the HTML report, and return the exit code."""
-    library = Path(veriwild_clustering.__file__).parent
-    files = [project.notebook, *library.rglob("*.py"), *project.outputs.values()]
+    files = [project.notebook, *_LIBRARY.rglob("*.py"), *project.outputs.values()]
     if project.is_current("reports", files):
         print("The notebook is up to date.")
         return 0

@@ -25,8 +25,8 @@ class Dataset:
     Parameters
     ----------
     images : DataFrame
-        One row per image: `path`, `vehicle_id`, `folder`, where known `width`, `height`, `image_status` and
-        attributes (camera, time, model, type, color …), and `has_<descriptor>` per descriptor.
+        One row per image: `path`, `vehicle_id`, `folder`, where known `width`, `height`, `image_status`, the columns of
+        `measure_images` and attributes (camera, time, model, type, color …), and `has_<descriptor>` per descriptor.
     descriptors : mapping of str to Descriptor
         Descriptors by name, each with one row per image.
     image_store : ImageStore, optional

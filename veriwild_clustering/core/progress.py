@@ -18,12 +18,19 @@ _asked: ContextVar[bool | None] = ContextVar("bars", default=None)
 
 
 def track(
-    items: Iterable[T], *, description: str | Callable[[T], str], total: int | None = None, show: bool | None = None
+    items: Iterable[T],
+    *,
+    description: str | Callable[[T], str],
+    total: int | None = None,
+    unit: str = "it",
+    per_step: int | None = None,
+    show: bool | None = None,
 ) -> Iterator[T]:
     """Yield `items` behind a progress bar with the time left, under the bars of the loops around it.
 
     `show=None` does as the `bars` around it says, or else decides by whether anybody watches. The time left needs the
     number of items: `total`, where `items` has no length. A `description` may depend on the item that is worked on.
+    The bar counts `unit`s, `per_step` of them in each item.
     """
     show = _asked.get() if show is None else show
     if not (_is_watched() if show is None else show):
@@ -31,7 +38,8 @@ def track(
         return
     from tqdm.auto import tqdm
 
-    bar = tqdm(items, desc=None if callable(description) else description, total=total, leave=False)
+    fixed = None if callable(description) else description
+    bar = tqdm(items, desc=fixed, total=total, unit=unit, unit_scale=per_step or False, leave=False)
     for item in bar:
         if callable(description):
             bar.set_description(description(item))

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.progress import track
+from veriwild_clustering.core.reruns import Reruns
 from veriwild_clustering.core.validation import check_known_names
 from veriwild_clustering.evaluation.agreement import aligned, pairs_of_codes, pairwise_ari
 from veriwild_clustering.evaluation.external import encode, scores_of_codes
 from veriwild_clustering.evaluation.internal import scores_in_spaces
+from veriwild_clustering.evaluation.rendering import four_digits, in_words, styled
+from veriwild_clustering.evaluation.trust.columns import trust_columns
+from veriwild_clustering.evaluation.trust.explanations import SILHOUETTE_IN, explanation
 
 __all__ = ["Leaderboard", "four_digits", "grids", "in_words", "leaderboard"]
 
 _AGREEMENT_ROWS = 2000
 _SIMILAR = 4 / 3
-_LONG = 40
 
 Grids = dict[tuple[str, str], dict[str, tuple[float, float]]]
 
@@ -64,7 +69,12 @@ class Leaderboard:
         return f"Leaderboard({len(self)} partitions, descriptors: {', '.join(self.table['descriptor'].unique())})"
 
     def _repr_html_(self) -> str:
-        return _styled(self.table)
+        return styled(self.table)
+
+    def explain(self) -> pd.DataFrame:
+        """Return what each column of the table says, in a line."""
+        columns = list(map(str, self.table))
+        return pd.DataFrame({"column": columns, "meaning": list(map(explanation, columns))})
 
     def of(self, descriptor: str) -> Leaderboard:
         """Return the leaderboard of one descriptor alone: agreement is then within that descriptor."""
@@ -80,6 +90,8 @@ def leaderboard(
     *,
     truth: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    reruns: Iterable[Reruns] = (),
+    spaces: Iterable[Descriptor] = (),
     silhouette_sample: int = 2000,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -96,6 +108,11 @@ def leaderboard(
     groups : array of shape (n_images,), optional
         Images known to belong together, such as `vehicle_id`; adds `pair_share`, `pair_chance` and
         `pair_consistency`, which is corrected for chance.
+    reruns : iterable of Reruns, optional
+        What `rerun` found, each with another change; adds the columns below.
+    spaces : iterable of Descriptor, optional
+        Spaces in which all partitions are scored beside their own; a `Dataset` is such an iterable. Adds
+        `silhouette_in_<name>` of each: `cross_space_scores` has other metrics.
     silhouette_sample : int, default=2000
         Number of images over which the silhouette is the mean.
     random_state : int, default=0
@@ -115,11 +132,23 @@ def leaderboard(
         partitions of the same descriptor by other algorithms that have between 3/4 and 4/3 as many clusters;
         scores against `groups` and `truth`; `at_grid_edge`, whether a swept numeric parameter has the least or
         the greatest of its values on the board; `seconds` that fitting took. What is not defined is NaN.
+        `Leaderboard.explain` says each column in a line.
+
+        Reruns add, on "half samples": `stability`, the mean ARI of the partition with what its algorithm finds in a
+        random half of the images, `stability_low` and `stability_high`, the 95 % t interval of that mean, and
+        `prediction_strength` [2]_; on "seeds": `seed_stability`; on "vehicles": `vehicle_stability`. On "gaussian":
+        `null_calinski_harabasz`, `null_davies_bouldin` and `null_silhouette`, means of what the algorithm reaches where
+        there are no clusters; `explained_share` of the variance, `null_explained_share`, its mean on null data, and
+        `null_z`, by how many standard deviations the one surpasses the other; `structure`: "structure", "no structure"
+        or, with reruns on "permuted columns" too, "weak structure" if there is no more than single columns account for.
+        On "permuted columns": the same scores, `permuted_...`. NaN, in `structure` "", for a partition that did not
+        run again; stability is NaN for one of fewer than two clusters.
 
     Raises
     ------
     ValueError
-        If there is no partition, they are not of as many images, or `truth` or `groups` has another length.
+        If there is no partition, they are not of as many images, `truth` or `groups` has another length, or two reruns
+        changed the same.
 
     Notes
     -----
@@ -128,12 +157,24 @@ def leaderboard(
     or on all if there are fewer, and partitions with fewer than two clusters have no voice in the means. The mean ARI
     with an ensemble is the criterion of the consensus partition [1]_.
 
-    O(n_partitions * n_images * n_features) + O(n_partitions² * min(n_images, 2000)).
+    "structure" is said where the explained share surpasses its mean on null data by a quantile of Student's t at 10⁻⁴,
+    and by 0.01 at least; by 0.25 where the algorithm finds no two clusters in some of the null data. Gaussian data of
+    the same mean and covariance are as likely as the data, were these Gaussian [3]_, so no elongated cloud passes for
+    clusters. "no structure" says that none is shown: an algorithm that varies much on null data needs more repeats.
+    Data of one mode that are skewed or heavy-tailed are not Gaussian either: "weak structure" catches what is so along
+    the columns, not what is so in all directions at once. Clusters that are not compact, such as rings, explain little.
+
+    O(n_partitions * n_images * n_features) + O(n_partitions² * min(n_images, 2000)), and the former
+    for each repeat on null data.
 
     References
     ----------
     .. [1] Strehl, A., & Ghosh, J. (2002). Cluster ensembles: a knowledge reuse framework for combining multiple
        partitions. JMLR, 3, 583–617. https://doi.org/10.1162/153244303321897735
+    .. [2] Tibshirani, R., & Walther, G. (2005). Cluster validation by prediction strength. Journal of Computational
+       and Graphical Statistics, 14(3), 511-528. https://doi.org/10.1198/106186005X59243
+    .. [3] Langsrud, Ø. (2005). Rotation tests. Statistics and Computing, 15, 53-60.
+       https://doi.org/10.1007/s11222-005-4789-5
 
     Examples
     --------
@@ -149,13 +190,14 @@ def leaderboard(
     scored = aligned(partitions)
     classes = None if truth is None else encode("truth", truth, len(scored[0]))
     identities = None if groups is None else encode("groups", groups, len(scored[0]))
-    internal = scores_in_spaces(
-        [(partition, partition.descriptor) for partition in scored],
+    score = partial(
+        scores_in_spaces,
         silhouette_sample=silhouette_sample,
         random_state=random_state,
         n_jobs=n_jobs,
         progress=progress,
     )
+    internal = score([(partition, partition.descriptor) for partition in scored])
     known = _known_scores(scored, classes, identities, n_jobs=n_jobs, progress=progress)
     table = pd.DataFrame([_row(*parts) for parts in zip(scored, internal, known, strict=True)])
     drawn = np.random.default_rng(random_state).permutation(len(scored[0]))[:_AGREEMENT_ROWS]
@@ -164,6 +206,10 @@ def leaderboard(
     after = list(table).index("silhouette") + 1
     for place, (name, values) in enumerate(agreements.items(), start=after):
         table.insert(place, name, values)
+    table = table.join(trust_columns(scored, list(reruns), n_jobs=n_jobs, progress=progress))
+    for space in spaces:
+        elsewhere = score([(partition, space) for partition in scored], metrics=["silhouette"])
+        table[f"{SILHOUETTE_IN}{space.name}"] = [scores["silhouette"] for scores in elsewhere]
     return Leaderboard(table.assign(at_grid_edge=_at_grid_edge(scored), seconds=table.pop("seconds")), scored, among)
 
 
@@ -180,18 +226,6 @@ def grids(partitions: Iterable[Partition]) -> Grids:
         key: {name: (min(found), max(found)) for name, found in swept.items() if len(found) > 1}
         for key, swept in values.items()
     }
-
-
-def four_digits(value: float) -> str:
-    """Return a number with four significant digits and no exponent where it is large; a dash for NaN."""
-    if np.isnan(value):
-        return "–"
-    return f"{float(f'{value:.4g}'):,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def in_words(column: object) -> str:
-    """Return the name of a column with spaces, at which a table header can break."""
-    return str(column).replace("_", " ")
 
 
 def _known_scores(
@@ -275,27 +309,3 @@ def _at_grid_edge(partitions: list[Partition]) -> list[bool]:
         )
         for partition in partitions
     ]
-
-
-def _styled(table: pd.DataFrame) -> str:
-    """Return the table as HTML: four digits, the best of each descriptor marked; of a long one, the notable rows."""
-    by_descriptor = table.groupby("descriptor", sort=False)
-    best = pd.DataFrame(
-        {
-            "calinski_harabasz": table["calinski_harabasz"] == by_descriptor["calinski_harabasz"].transform("max"),
-            "davies_bouldin": table["davies_bouldin"] == by_descriptor["davies_bouldin"].transform("min"),
-            "silhouette": table["silhouette"] == by_descriptor["silhouette"].transform("max"),
-        }
-    )
-    central = by_descriptor["mean_agreement"].rank(ascending=False, method="first") <= 5
-    shown = table if len(table) <= _LONG else table[best.any(axis=1) | central]
-    caption = (
-        "Calinski–Harabasz, Davies–Bouldin and silhouette compare within one descriptor only; its best are marked."
-    )
-    if len(shown) < len(table):
-        notable = "per descriptor those marked and the five with the highest mean agreement"
-        caption += f" {len(shown)} of {len(table)} rows: {notable}."
-    marks = best.loc[shown.index].replace({True: "font-weight:bold;background:#e69f0055", False: ""})
-    formats: dict[Any, Any] = dict.fromkeys(shown.select_dtypes("float"), four_digits) | {"noise_fraction": "{:.1%}"}
-    styler = shown.style.format(formats).apply(lambda _: marks, axis=None, subset=marks.columns)
-    return styler.format_index(in_words, axis="columns").set_caption(caption).to_html()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
-from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.storage.image_store import ImageStore
+from veriwild_clustering.images.chunks import in_chunks
 from veriwild_clustering.images.reading import BadImageError, open_header
 
-__all__ = ["inspect_images"]
+if TYPE_CHECKING:
+    from PIL import ImageFile
 
-_Row = tuple[int | None, int | None, str, str]
+__all__ = ["Row", "inspect_image", "inspect_images", "inspection_table"]
+
+T = TypeVar("T")
+Row = tuple[int | None, int | None, str, str]
 
 _CHUNK = 256
 _EXIF_ORIENTATION = 0x0112
@@ -58,35 +62,33 @@ def inspect_images(
     >>> inspect_images(ImageStore(folder), ["a.jpg", "b.jpg"], n_jobs=1)["image_status"].tolist()
     ['ok', 'missing']
     """
-    from joblib import Parallel, delayed, effective_n_jobs
-
-    listed = list(paths)
-    chunks = [listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK)]
-    if n_jobs is None and effective_n_jobs() == 1:
-        n_jobs = -1
-    if len(chunks) == 1:
-        n_jobs = 1  # starting processes costs more than one chunk
-    store = replace(image_store, location=image_store.location.absolute())  # workers may stand in another folder
-    done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_inspect_chunk)(store, part) for part in chunks)
-    bar = track(done, description=f"Images, {_CHUNK} a step", total=len(chunks), show=progress)
-    rows = [row for part in bar for row in part]
-    table = pd.DataFrame(rows, columns=["width", "height", "image_status", "detail"])
-    return table.astype({"width": "Int32", "height": "Int32", "image_status": "str", "detail": "str"})
+    return in_chunks(_inspect_chunk, image_store, paths, size=_CHUNK, n_jobs=n_jobs, progress=progress)
 
 
-def _inspect_chunk(store: ImageStore, paths: list[str]) -> list[_Row]:
-    return [_inspect(store, path) for path in paths]
-
-
-def _inspect(store: ImageStore, path: str) -> _Row:
+def inspect_image(store: ImageStore, path: str, *, decode: Callable[[ImageFile.ImageFile], T]) -> tuple[Row, T | None]:
+    """Return the row of one image, and what `decode` makes of it, None where the image cannot be decoded."""
     width = height = None
     try:
         with open_header(store, path) as image:
             width, height = image.size
             if image.getexif().get(_EXIF_ORIENTATION) in _TURNED:
                 width, height = height, width
-            image.draft("RGB", (1, 1))
-            image.load()
+            decoded = decode(image)
     except BadImageError as problem:
-        return width, height, problem.status, problem.detail
-    return width, height, "ok", ""
+        return (width, height, problem.status, problem.detail), None
+    return (width, height, "ok", ""), decoded
+
+
+def inspection_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the rows of images as a table."""
+    table = pd.DataFrame(rows, columns=["width", "height", "image_status", "detail"])
+    return table.astype({"width": "Int32", "height": "Int32", "image_status": "str", "detail": "str"})
+
+
+def _inspect_chunk(store: ImageStore, paths: list[str]) -> pd.DataFrame:
+    return inspection_table([inspect_image(store, path, decode=_load_small)[0] for path in paths])
+
+
+def _load_small(image: ImageFile.ImageFile) -> None:
+    image.draft("RGB", (1, 1))
+    image.load()

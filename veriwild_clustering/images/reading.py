@@ -16,7 +16,7 @@ from veriwild_clustering.core.validation import DatasetError, check_int
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "thumbnail"]
+__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "thumbnail", "upright"]
 
 MAX_PIXELS = 100_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # formats whose decoders run no program
@@ -77,6 +77,13 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
                 detail = f"{image.width} x {image.height} pixels, at most {MAX_PIXELS // 10**6} megapixels are decoded"
                 raise BadImageError("too large", detail)
             yield image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the image decoded, turned as its EXIF orientation says, RGB."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _read_bytes(store: ImageStore, path: str) -> bytes:
@@ -178,17 +185,17 @@ def _path_of(dataset: Dataset, row: int) -> str:
 
 
 def _decode(store: ImageStore, path: str, *, size: int | None) -> Image.Image:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with open_header(store, path) as image:
         if size is not None:
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG skip detail that the thumbnail cannot show
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+        whole = upright(image)
     if size is None:
-        return upright
-    scale = size / max(upright.size)
-    target = (max(1, round(upright.width * scale)), max(1, round(upright.height * scale)))
-    return upright.resize(target, Image.Resampling.LANCZOS)
+        return whole
+    scale = size / max(whole.size)
+    target = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
+    return whole.resize(target, Image.Resampling.LANCZOS)
 
 
 def _crossed_tile(size: int) -> Image.Image:

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_choice, check_int, check_rows
-from veriwild_clustering.interpretation.geometry import cluster_centers, next_distances, own_distances
+from veriwild_clustering.interpretation.evidence.geometry import cluster_centers, next_centers, own_distances
 
-__all__ = ["exemplars"]
+__all__ = ["best_rows", "exemplars"]
 
 
 def exemplars(
@@ -78,13 +78,13 @@ def exemplars(
         centers = cluster_centers(partition)
         distances = own_distances(partition, centers)
         if kind == "borderline":
-            distances = next_distances(partition, centers) - distances
+            distances = next_centers(partition, centers)[1] - distances
         badness = np.where(partition.clustered, distances, badness)
     shown = [*range(partition.n_clusters), *([NOISE] if noise and not partition.clustered.all() else [])]
-    return {cluster: _best(partition.members(cluster), badness, group_codes)[:n] for cluster in shown}
+    return {cluster: best_rows(partition.members(cluster), badness, group_codes)[:n] for cluster in shown}
 
 
-def _best(
+def best_rows(
     rows: NDArray[np.int64], badness: NDArray[np.float64], group_codes: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Return `rows` from the least bad on, the first of each group before all others; −1 is a group of its own."""

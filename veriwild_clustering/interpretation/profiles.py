@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import Partition
-from veriwild_clustering.core.validation import check_int, check_known_names, check_rows
+from veriwild_clustering.core.validation import check_rows
+from veriwild_clustering.interpretation.evidence.attributes import Attribute, encode_attributes, vehicle_codes
+from veriwild_clustering.interpretation.evidence.tallies import Tally, excess_p, wilson_interval
 
-__all__ = ["profile", "wilson_interval"]
+__all__ = ["profile", "profile_attributes"]
 
-_IDENTIFIERS = frozenset({"detail", "image_status", "path", "time", "vehicle_id"})
-_LABELS = frozenset({"camera", "color", "folder", "model", "time_of_day", "type", "view"})
-_MAX_VALUES = 50
-_FEW_NUMBERS = 12
-_COLUMNS = ["cluster", "column", "value", "count", "known", "missing", "share", "overall_share", "lift", "low", "high"]
+_COLUMNS = [
+    *("cluster", "column", "value", "count", "known", "missing"),
+    *("share", "overall_share", "lift", "low", "high", "p_value"),
+]
 
 
 def profile(
@@ -39,7 +38,10 @@ def profile(
         The image table, one row per image.
     columns : sequence of str, optional
         The attributes. By default all columns of 2 to 50 distinct values or of numbers, but for the identifiers
-        (path, vehicle_id, time, image_status, has_…), and the aspect ratio where width and height are known.
+        (path, vehicle_id, time, image_status, phash, has_…) and confidences; also the aspect ratio where width and
+        height are known, and the quarter of the day (`hours`) where `time` is. What is measured on the image
+        (`measured_color`, `light`) gives way to what is known (`color`; `time_of_day`, `hours`) of at least half of
+        the images.
     n_bins : int, default=3
         Columns of numbers are cut into so many bins of equally many images.
 
@@ -56,6 +58,7 @@ def profile(
         - lift: share / overall_share
         - low, high: 95 % Wilson interval of the share [1]_, in which images of one `vehicle_id`, where the table has
           it, count as one observation
+        - p_value: probability of such a share or a larger one at the overall share, among as many observations
 
     Raises
     ------
@@ -64,6 +67,8 @@ def profile(
 
     Notes
     -----
+    A measured label that is "uncertain" is not known.
+
     Images of one vehicle agree in colour and type, so they are not independent evidence. The number of observations
     in the interval is therefore the effective one of a cluster sample whose units are vehicles [2]_, (Σ m)² / Σ m²
     with m images of a vehicle in the cluster: exact for what is a property of the vehicle, and wider than need be for
@@ -89,111 +94,41 @@ def profile(
            1   car      1   1.00  2.00
     """
     check_rows("images", images.index, len(partition))
-    check_int("n_bins", n_bins, low=2)
-    if columns is not None:
-        check_known_names("column", columns, list(images.columns))
-    attributes = _attributes(images) if columns is None else {name: images[name] for name in columns}
-    vehicles = _vehicles(images)
-    parts = [
-        _profile_column(partition, name, _as_values(name, column, n_bins), vehicles=vehicles)
-        for name, column in attributes.items()
-    ]
+    return profile_attributes(partition, encode_attributes(images, columns, n_bins=n_bins), vehicle_codes(images))
+
+
+def profile_attributes(
+    partition: Partition, attributes: Iterable[Attribute], vehicles: NDArray[np.int64]
+) -> pd.DataFrame:
+    """Return the profile of encoded attributes, as `profile` does."""
+    parts = [_profile_attribute(partition, attribute, vehicles) for attribute in attributes]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
     return table.sort_values("cluster", kind="stable", ignore_index=True)
 
 
-def wilson_interval(share: NDArray[Any], total: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ends of the 95 % Wilson interval of a share of `total` observations; `total` is at least 1."""
-    z = 1.959963984540054
-    center = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    return np.clip(center - half, 0, 1), np.clip(center + half, 0, 1)
-
-
-def _vehicles(images: pd.DataFrame) -> NDArray[np.int64]:
-    """Return a number per image that images of one vehicle share; an image without a vehicle stands alone."""
-    if "vehicle_id" not in images:
-        return np.arange(len(images))
-    codes = pd.factorize(images["vehicle_id"])[0]
-    return np.where(codes >= 0, codes, len(images) + np.arange(len(images)))
-
-
-def _effective_numbers(clusters: NDArray[np.int32], vehicles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the effective number of observations of each cluster, given those of each image."""
-    n_vehicles = int(vehicles.max(initial=0)) + 1
-    pairs, counts = np.unique(clusters * np.int64(n_vehicles) + vehicles, return_counts=True)
-    total, squares = (np.bincount(pairs // n_vehicles, weights=counts**power) for power in (1, 2))
-    return total**2 / np.maximum(squares, 1)
-
-
-def _is_measure(name: str, column: pd.Series[Any]) -> bool:
-    """Tell numbers that measure from labels, which may be written as numbers too."""
-    is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    return is_number and name not in _LABELS and column.nunique() > _FEW_NUMBERS
-
-
-def _attributes(images: pd.DataFrame) -> dict[str, pd.Series[Any]]:
-    """Return the columns that say something about many images at once."""
-    found = {
-        str(name): column
-        for name, column in images.items()
-        if name not in _IDENTIFIERS and not str(name).startswith("has_")
-    }
-    if {"width", "height"} <= found.keys() and "aspect" not in found:
-        found["aspect"] = (images["width"] / images["height"].where(images["height"] > 0)).round(2)
-    return {
-        name: column
-        for name, column in found.items()
-        if _is_measure(name, column) or 2 <= column.nunique() <= _MAX_VALUES
-    }
-
-
-def _as_values(name: str, column: pd.Series[Any], n_bins: int) -> pd.Series[Any]:
-    """Return the value of each image, measures as the name of their bin; missing stays missing."""
-    if not _is_measure(name, column):
-        return column
-    edges = np.unique(column.quantile(np.arange(1, n_bins) / n_bins))
-    names = [f"{edge:.4g}" for edge in edges]
-    bins = [
-        f"at most {names[0]}",
-        *(f"{low} to {high}" for low, high in itertools.pairwise(names)),
-        f"above {names[-1]}",
-    ]
-    known = column.notna().to_numpy()
-    values = np.full(len(column), None, dtype=object)
-    values[known] = np.array(bins, dtype=object)[np.searchsorted(edges, column[known])]
-    return pd.Series(values)
-
-
-def _profile_column(
-    partition: Partition, name: str, values: pd.Series[Any], *, vehicles: NDArray[np.int64]
-) -> pd.DataFrame:
+def _profile_attribute(partition: Partition, attribute: Attribute, vehicles: NDArray[np.int64]) -> pd.DataFrame:
     """Return the rows of one attribute, by cluster and then by falling count."""
-    codes, distinct = pd.factorize(values, sort=False)
-    is_known = codes >= 0
-    overall = np.bincount(codes[is_known], minlength=len(distinct)) / max(1, is_known.sum())
-    used = is_known & partition.clustered
-    counts = np.zeros((partition.n_clusters, len(distinct)), dtype=np.int64)
-    np.add.at(counts, (partition.labels[used], codes[used]), 1)
-    known = counts.sum(axis=1)
-    cluster, value = np.nonzero(counts)
-    order = np.lexsort((value, -counts[cluster, value], cluster))
+    tally = Tally(attribute, partition.labels, partition.n_clusters, vehicles)
+    codes = attribute.codes[attribute.codes >= 0]
+    overall = np.bincount(codes, minlength=len(attribute.values)) / max(1, len(codes))
+    cluster, value = np.nonzero(tally.counts)
+    order = np.lexsort((value, -tally.counts[cluster, value], cluster))
     cluster, value = cluster[order], value[order]
-    count = counts[cluster, value]
-    share = count / known[cluster]
-    low, high = wilson_interval(share, _effective_numbers(partition.labels[used], vehicles[used])[cluster])
+    share, effective = tally.shares[cluster, value], tally.effective[cluster]
+    low, high = wilson_interval(share, effective)
     return pd.DataFrame(
         {
             "cluster": cluster,
-            "column": name,
-            "value": pd.Series(np.asarray(distinct, dtype=object)[value], dtype=object),
-            "count": count,
-            "known": known[cluster],
-            "missing": (partition.sizes - known)[cluster],
+            "column": attribute.name,
+            "value": pd.Series(attribute.values[value], dtype=object),
+            "count": tally.counts[cluster, value],
+            "known": tally.known[cluster],
+            "missing": (partition.sizes - tally.known)[cluster],
             "share": share,
             "overall_share": overall[value],
             "lift": share / overall[value],
             "low": low,
             "high": high,
+            "p_value": excess_p(share, effective, overall[value]),
         }
     )

@@ -1,42 +1,24 @@
-"""A sentence or two per cluster, composed from what was measured, each claim with its figure."""
+"""Two sentences per cluster, composed from what was measured, each claim with its figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import Partition
-from veriwild_clustering.interpretation.geometry import cluster_centers, own_distances
-from veriwild_clustering.interpretation.profiles import profile
+from veriwild_clustering.interpretation.findings import Findings, gather
+from veriwild_clustering.interpretation.language.grammar import Claim, Contrast, Language
+from veriwild_clustering.interpretation.language.languages import language_of
 
-__all__ = ["claims", "describe"]
-
-_MAX_CLAIMS = 3
-_MAX_VALUES = 2
-_MIN_SHARE = 0.2
-_MIN_LIFT = 1.1
-_ATTRIBUTES = {
-    "camera": "from camera {}",
-    "color": "{}",
-    "model": "model {}",
-    "time_of_day": "{} (time of day)",
-    "type": "{}",
-    "view": "{} view",
-}
-_WORDINGS = _ATTRIBUTES | {
-    "aspect": "with width / height {}",
-    "folder": "in folder {}",
-    "height": "with height {} px",
-    "width": "with width {} px",
-}
+__all__ = ["compose", "contrast_of", "describe"]
 
 
-def describe(partition: Partition, images: pd.DataFrame, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Say in a sentence or two what each cluster holds.
+def describe(
+    partition: Partition, images: pd.DataFrame, *, columns: Sequence[str] | None = None, language: str = "en"
+) -> pd.DataFrame:
+    """Say in two sentences what each cluster holds.
 
     Parameters
     ----------
@@ -46,6 +28,8 @@ def describe(partition: Partition, images: pd.DataFrame, *, columns: Sequence[st
         The image table, one row per image.
     columns : sequence of str, optional
         The attributes to speak of; by default those that `profile` finds.
+    language : {"en", "ru"}, default="en"
+        The language of the sentences. Colours, types, views and the like are translated; other values stay.
 
     Returns
     -------
@@ -55,102 +39,75 @@ def describe(partition: Partition, images: pd.DataFrame, *, columns: Sequence[st
     Raises
     ------
     ValueError
-        If the image table has another number of rows than the partition or a column is not known.
+        If the image table has another number of rows than the partition, or a column or the language is not known.
+
+    See Also
+    --------
+    summarize : The same sentences with the tables from which they are made.
 
     Notes
     -----
     The first sentence names at most three attribute values that are more frequent in the cluster than overall: those
     whose 95 % interval of the share lies above the overall share and which hold for at least a fifth of the cluster,
     at least 1.1 times as often as overall; at most two values of one attribute, what is known of the vehicle and the
-    view before what is measured on the image, in the order of share · log(lift). The second says how far the images
-    spread around the centre of their cluster, against the average over all clustered images, and which centre is
-    nearest. O(n_images * n_features), and what `profile` costs.
+    view before what is measured on the image, in the order of share · log(lift). Since all values of all clusters are
+    candidates, their p-values are adjusted after Benjamini & Hochberg [1]_ and must be at most 0.05.
+
+    The second sentence says how far the images spread around the centre of their cluster, against the average over
+    all clustered images; which centre is nearest, and the attribute value whose shares in the two clusters differ
+    most (to within a tenth; then rather one that is more frequent here), where the difference is at least 20 points,
+    its 95 % interval excludes 0 and its adjusted p-value is at most 0.05; and what share of the cluster's vehicles, of
+    those seen more than once, lies wholly in it, against clusters of the same sizes drawn at random.
+
+    O(n_images * n_features), and what `profile` costs.
+
+    References
+    ----------
+    .. [1] Benjamini, Y. & Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57(1).
+       https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
     >>> from veriwild_clustering import Descriptor, Partition, describe
-    >>> points = np.array([[0.0], [1], [2], [3], [9], [9], [10], [10]])
-    >>> partition = Partition(np.repeat([0, 1], 4), Descriptor("osnet", points), "kmeans")
-    >>> print(describe(partition, pd.DataFrame({"type": ["bus"] * 4 + ["car"] * 4}))["text"][1])
-    Cluster 1 (4 images, 50.0 %): 100 % car (2.0 times its share overall). Spread 0.67 times the average; nearest to
-    cluster 0.
+    >>> points = np.repeat([[0.0], [1], [9], [10]], 5, axis=0)
+    >>> partition = Partition(np.repeat([0, 1], 10), Descriptor("osnet", points), "kmeans")
+    >>> images = pd.DataFrame({"type": ["bus"] * 10 + ["car"] * 10})
+    >>> print(describe(partition, images)["text"][1])
+    Cluster 1 (10 images, 50.0 %): 100 % car (2.0 times its share overall). Spread 1.00 times the average; nearest to
+    cluster 0, told from it by type: 100 % car here, 0 % there.
+    >>> print(describe(partition, images, language="ru")["text"][0].partition(". ")[0])
+    Кластер 0 (10 изображений, 50,0 %): 100 % — автобусы (в 2,0 раза чаще, чем в целом)
     """
-    stated = claims(profile(partition, images, columns=columns))
-    places = _places(partition)
+    spoken = language_of(language)
+    findings = gather(partition, images, columns)
+    return findings.facts.table[["cluster", "size", "share"]].assign(text=compose(findings, spoken))
+
+
+def compose(findings: Findings, language: Language) -> list[str]:
+    """Return the two sentences of each cluster."""
+    told = findings.differences[findings.differences["clear"]].drop_duplicates("cluster").set_index("cluster")
     texts = []
-    for cluster in range(partition.n_clusters):
-        head = _head(partition, images, cluster)
-        own = stated[stated["cluster"] == cluster]
-        said = ", ".join(_phrase(claim) for _, claim in own.iterrows()) or "no known attribute stands out"
-        texts.append(f"{head}: {said}. {places[cluster]}.")
-    return pd.DataFrame(
-        {
-            "cluster": np.arange(partition.n_clusters),
-            "size": partition.sizes,
-            "share": partition.sizes / max(1, len(partition)),
-            "text": texts,
-        }
-    )
-
-
-def claims(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a profile that `describe` states, in its order."""
-    clear = (table["low"] > table["overall_share"]) & (table["lift"] >= _MIN_LIFT)
-    large = table["count"] >= _MIN_SHARE * (table["known"] + table["missing"])
-    stated = table[clear & large]
-    keys = {
-        "secondary": ~stated["column"].isin(_ATTRIBUTES),
-        "weight": -(stated["share"] * np.log(stated["lift"].to_numpy(dtype=float))),
-    }
-    ranked = stated.assign(**keys).sort_values(["cluster", *keys], kind="stable").drop(columns=[*keys])
-    of_column = ranked.groupby(["cluster", "column"]).head(_MAX_VALUES)
-    return of_column.groupby("cluster").head(_MAX_CLAIMS).reset_index(drop=True)
-
-
-def _head(partition: Partition, images: pd.DataFrame, cluster: int) -> str:
-    """Name the cluster with its size and, where known, its number of vehicles."""
-    rows = partition.members(cluster)
-    facts = [_counted(len(rows), "image"), f"{len(rows) / len(partition):.1%}".replace("%", " %")]
-    if "vehicle_id" in images and (n_vehicles := images["vehicle_id"].iloc[rows].nunique()):
-        facts.append(_counted(n_vehicles, "vehicle"))
-    return f"Cluster {cluster} ({', '.join(facts)})"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _phrase(claim: pd.Series[Any]) -> str:
-    """Word one claim: share, value, lift, and how many images it is about if some are not known."""
-    column, value = str(claim["column"]), claim["value"]
-    named = _WORDINGS.get(column, f"with {column} {{}}").replace("{}", str(value))
-    known = f" of the {claim['known']:,} known" if claim["missing"] else ""
-    # Never round up to the whole: "100 %" says that there is no exception.
-    percent = "over 99" if 0.995 <= claim["share"] < 1 else f"{100 * claim['share']:.0f}"
-    return f"{percent} %{known} {named} ({claim['lift']:.1f} times its share overall)"
-
-
-def _places(partition: Partition) -> list[str]:
-    """Say of each cluster how far it spreads and which other one is nearest."""
-    if partition.n_clusters == 0:
-        return []
-    centers = cluster_centers(partition)
-    own = own_distances(partition, centers)
-    average = float(np.nanmean(own))
-    nearest = _nearest_centers(centers)
-    texts = []
-    for cluster in range(partition.n_clusters):
-        spread = own[partition.members(cluster)].mean() / average if average > 0 else 1.0
-        neighbor = f"; nearest to cluster {nearest[cluster]}" if len(centers) > 1 else ""
-        texts.append(f"Spread {spread:.2f} times the average{neighbor}")
+    for fact in findings.facts.table.to_dict("records"):
+        cluster = fact["cluster"]
+        n_vehicles = None if pd.isna(fact["n_vehicles"]) else int(fact["n_vehicles"])
+        head = language.head(cluster, fact["size"], share=fact["share"], n_vehicles=n_vehicles)
+        own = findings.claims[findings.claims["cluster"] == cluster]
+        said = ", ".join(language.claim(_claim(row)) for row in own.to_dict("records")) or language.nothing
+        contrast = contrast_of(told.loc[cluster].to_dict()) if cluster in told.index else None
+        place = language.place(fact["spread"], fact["nearest"] if fact["nearest"] >= 0 else None, contrast)
+        whole = fact["vehicle_purity"], fact["vehicle_purity_chance"]
+        say_whole = fact["nearest"] >= 0 and not pd.isna(whole[0])
+        vehicles = f"; {language.vehicles(*whole)}" if say_whole else ""
+        texts.append(f"{head}: {said}. {place}{vehicles}.")
     return texts
 
 
-def _nearest_centers(centers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for each centre the index of the nearest other one."""
-    from scipy.spatial.distance import cdist
+def contrast_of(row: dict[Hashable, Any]) -> Contrast:
+    """Return a row of a table of differences as what is said of it."""
+    return Contrast(row["column"], row["value"], row["share"], row["other_share"], row["missing"] > 0)
 
-    distances = cdist(centers, centers)
-    np.fill_diagonal(distances, np.inf)
-    return distances.argmin(axis=1)
+
+def _claim(row: dict[Hashable, Any]) -> Claim:
+    known = row["known"] if row["missing"] else None
+    return Claim(row["column"], row["value"], row["share"], row["lift"], known)

@@ -266,7 +266,7 @@ def plot_profile(
 
 
 def plot_outliers(outliers: OutlierScores, *, title: str | None = None) -> tuple[Figure, Axes]:
-    """Draw the distribution of outlier scores with the threshold beyond which an image counts as an outlier.
+    """Draw the distribution of outlier scores, the threshold beyond which an image is an outlier, and how sure that is.
 
     Parameters
     ----------
@@ -282,17 +282,18 @@ def plot_outliers(outliers: OutlierScores, *, title: str | None = None) -> tuple
 
     Notes
     -----
-    The count axis is logarithmic: outliers are few.
+    The count axis is logarithmic: outliers are few. The band is the 95 % interval of the threshold over bootstrap
+    samples of the images.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> import numpy as np
-    >>> from veriwild_clustering import plot_outliers
-    >>> scores = np.array([0.1, 0.2, 0.2, 5.0])
-    >>> fig, ax = plot_outliers(SimpleNamespace(scores=scores, is_outlier=scores > 1, threshold=1.0, detector="knn"))
-    >>> ax.get_title(loc="left")
-    'knn: 1 of 4 images (25.0%) flagged, threshold 1'
+    >>> import numpy as np, pandas as pd
+    >>> from veriwild_clustering import OutlierScores, plot_outliers
+    >>> evidence = np.append(np.linspace(0.1, 1, 99), 8)
+    >>> fig, ax = plot_outliers(OutlierScores(pd.DataFrame({"osnet: KNN": evidence})))
+    >>> print(ax.get_title(loc="left"))
+    KNN: 1 of 100 images (1.0%) flagged, threshold 1.54
+    95 % interval of the threshold 1.29–1.85: 1 to 1 images
     >>> import matplotlib.pyplot as plt; plt.close(fig)
     """
     import matplotlib.pyplot as plt
@@ -305,11 +306,17 @@ def plot_outliers(outliers: OutlierScores, *, title: str | None = None) -> tuple
         flags = np.asarray(outliers.is_outlier, dtype=bool)
         for mask, color, name in ((~flags, palette(1)[0], "inlier"), (flags, palette(4)[3], "outlier")):
             ax.hist(scores[finite & mask], bins=list(edges), color=color, label=f"{name} · {mask.sum():,}")
+        (low, high), (fewest, most) = outliers.threshold_interval, outliers.n_outliers_interval
+        across = ax.get_xaxis_transform()
+        ax.fill_betweenx(
+            [0, 1], low, high, transform=across, color=INK, alpha=0.12, linewidth=0, label="threshold, 95 % interval"
+        )
         ax.axvline(outliers.threshold, color=INK, linestyle="--", linewidth=1)
         ax.set(xlabel="outlier score", ylabel="images (log scale)", yscale="log")
         ax.legend(loc="upper right")
         n_outliers = int(flags.sum())
         share = n_outliers / max(1, len(scores))
         facts = f"{n_outliers:,} of {len(scores):,} images ({share:.1%}) flagged, threshold {outliers.threshold:.3g}"
-        ax.set_title(f"{outliers.detector}: {facts}" if title is None else title)
+        sure = f"95 % interval of the threshold {low:.3g}–{high:.3g}: {fewest:,} to {most:,} images"
+        ax.set_title(f"{outliers.detector}: {facts}\n{sure}" if title is None else title)
     return fig, ax

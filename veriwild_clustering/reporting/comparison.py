@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import PathPatch
 
-__all__ = ["plot_agreement", "plot_flow"]
+__all__ = ["OTHERS", "flows", "plot_agreement", "plot_flow"]
 
-_OTHER = -2
+OTHERS = -2
 _BAR = 0.035
 _MAX_WRITTEN = 20
 
@@ -82,6 +83,7 @@ def plot_flow(
     *,
     min_share: float = 0.004,
     max_clusters: int = 20,
+    label: Callable[[int, int], str] | None = None,
     title: str | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> tuple[Figure, Axes]:
@@ -95,6 +97,8 @@ def plot_flow(
         Ribbons that hold less than this share of all images are left out; the title says how many images they hold.
     max_clusters : int, default=20
         Clusters beyond this many on one side, the smallest, are drawn as one, "others".
+    label : callable, optional
+        Text beside a bar, from its cluster (−1 is noise, −2 the smallest clusters as one) and its number of images.
     title : str, optional
         By default the number of images and what was left out.
     figsize : tuple of float, optional
@@ -129,25 +133,26 @@ def plot_flow(
 
     check_rows("right.labels", right.labels, len(left))
     min_share = check_real("min_share", min_share, low=0, high=1)
-    flows = _flows(left, right, check_int("max_clusters", max_clusters, low=1))
-    counts = flows.to_numpy()
+    shared = flows(left, right, check_int("max_clusters", max_clusters, low=1))
+    counts = shared.to_numpy()
     drawn = counts >= max(min_share * counts.sum(), 1)
     sizes = counts.sum(axis=1), counts.sum(axis=0)
     tops = _stack(sizes[0]), _stack(sizes[1])
     colors = palette(left.n_clusters)
-    names: tuple[list[Any], list[Any]] = flows.index.tolist(), flows.columns.tolist()
+    names: tuple[list[Any], list[Any]] = shared.index.tolist(), shared.columns.tolist()
     shades = [colors[name] if name >= 0 else NOISE_COLOR for name in names[0]]
 
     with plt.rc_context(THEME):
-        height = max(3.4, 1.2 + 0.27 * max(flows.shape))
+        height = max(3.4, 1.2 + 0.27 * max(shared.shape))
         fig, ax = plt.subplots(figsize=figsize or (8.0, height), layout="constrained")
         starts = tops[0][:, None] + np.cumsum(counts, axis=1) - counts
         ends = tops[1][None, :] + np.cumsum(counts, axis=0) - counts
         for i, j in np.argwhere(drawn):
             ax.add_patch(_ribbon(starts[i, j], ends[i, j], counts[i, j], color=shades[i]))
-        _draw_bars(ax, names[0], tops[0], sizes[0], colors=shades, on_left=True)
         greys = ["#57606a" if name >= 0 else NOISE_COLOR for name in names[1]]
-        _draw_bars(ax, names[1], tops[1], sizes[1], colors=greys, on_left=False)
+        for i, fills in enumerate((shades, greys)):
+            texts = [(label or _label)(int(c), int(n)) for c, n in zip(names[i], sizes[i], strict=True)]
+            _draw_bars(ax, texts, tops[i], sizes[i], colors=fills, on_left=i == 0)
         bottom = max(tops[side][-1] + sizes[side][-1] for side in (0, 1))
         ax.set(xlim=(-0.2, 1.2), ylim=(1.01 * bottom, -0.02 * bottom))
         ax.axis("off")
@@ -162,12 +167,12 @@ def plot_flow(
 
 def _rank(cluster: Any) -> int:
     """Clusters first, then the merged small ones, then noise."""
-    return {_OTHER: 1, NOISE: 2}.get(cluster, 0)
+    return {OTHERS: 1, NOISE: 2}.get(cluster, 0)
 
 
-def _flows(left: Partition, right: Partition, max_clusters: int) -> pd.DataFrame:
+def flows(left: Partition, right: Partition, max_clusters: int) -> pd.DataFrame:
     """Return image counts, left clusters x right clusters, the right ones in an order in which few ribbons cross."""
-    sides = [pd.Series(np.where(p.labels < max_clusters, p.labels, _OTHER)) for p in (left, right)]
+    sides = [pd.Series(np.where(p.labels < max_clusters, p.labels, OTHERS)) for p in (left, right)]
     counts = pd.crosstab(sides[0], sides[1])
     counts = counts.loc[sorted(counts.index, key=lambda c: (_rank(c), c))]
     center = (counts.mul(np.arange(len(counts)), axis=0).sum() / counts.sum()).to_dict()
@@ -193,9 +198,14 @@ def _ribbon(start: float, end: float, width: float, *, color: str) -> PathPatch:
     return PathPatch(Path(corners, codes), facecolor=color, alpha=0.5, linewidth=0)
 
 
+def _label(cluster: int, size: int) -> str:
+    name = {NOISE: "noise", OTHERS: "others"}.get(cluster, cluster)
+    return f"{name} · {size:,}"
+
+
 def _draw_bars(
     ax: Axes,
-    clusters: list[int],
+    texts: list[str],
     tops: NDArray[np.float64],
     sizes: NDArray[np.int64],
     *,
@@ -205,7 +215,6 @@ def _draw_bars(
     from matplotlib.patches import Rectangle
 
     x, x_text, side = (0.0, -0.012, "right") if on_left else (1 - _BAR, 1.012, "left")
-    names = {NOISE: "noise", _OTHER: "others"}
-    for cluster, top, size, color in zip(clusters, tops, sizes, colors, strict=True):
+    for text, top, size, color in zip(texts, tops, sizes, colors, strict=True):
         ax.add_patch(Rectangle((x, top), _BAR, size, facecolor=color, linewidth=0))
-        ax.text(x_text, top + size / 2, f"{names.get(cluster, cluster)} · {size:,}", ha=side, va="center", color=INK)
+        ax.text(x_text, top + size / 2, text, ha=side, va="center", color=INK)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_gallery", "thumbnail_uris"]
+__all__ = ["Album", "plot_gallery", "thumbnail_uris"]
 
 _GAP = 6
 
@@ -44,6 +45,26 @@ def _jpeg_uri(dataset: Dataset, row: int, size: int) -> str:
     buffer = io.BytesIO()
     thumbnail(dataset, row, size=size).save(buffer, "JPEG", quality=78)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Album:
+    """Tiles of images for a page: thumbnails, at most `size` pixels wide and high, with what stands under them."""
+
+    dataset: Dataset
+    size: int = 96
+    progress: bool | None = None
+
+    def tiles(self, rows: Iterable[int], captions: Sequence[str] | None = None) -> list[dict[str, str]]:
+        """Return thumbnail, alternative text and caption of each row."""
+        index = [int(row) for row in rows]
+        paths = self.dataset.images["path"].iloc[index].astype(str).to_numpy()
+        uris = thumbnail_uris(self.dataset, index, size=self.size, progress=self.progress)
+        captions = [""] * len(index) if captions is None else captions
+        return [
+            {"uri": uri, "alt": f"{path}: {caption}" if caption else path, "caption": caption}
+            for uri, path, caption in zip(uris, paths, captions, strict=True)
+        ]
 
 
 def plot_gallery(

@@ -127,6 +127,18 @@ class ImageStore:
         _check_size(path, status.st_size)
         return file.read_bytes()
 
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """Return size and time of change of the file of an image, in a zip size and checksum; None without a file."""
+        archive = self._archive if self.is_zip else None  # outside of `try`, as above
+        try:
+            if archive is None:
+                status = self._file(path).stat()
+                return status.st_size, status.st_mtime_ns
+            info = archive.members[self._member(path)]
+            return info.file_size, info.CRC
+        except (DatasetError, OSError, KeyError):
+            return None
+
     def _relative(self, path: str) -> str:
         relative = safe_path(path)
         if not self.strip:

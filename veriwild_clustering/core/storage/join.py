@@ -22,7 +22,7 @@ from veriwild_clustering.core.storage.atomic import MANIFEST, staged_dataset, ve
 from veriwild_clustering.core.storage.attributes import Issue, join_attributes
 from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.storage.raw_data import RawData
-from veriwild_clustering.core.storage.reading import FORMAT_VERSION, read_dataset
+from veriwild_clustering.core.storage.reading import FORMAT_VERSION, MEASURED_KINDS, read_dataset
 from veriwild_clustering.core.storage.row_order import (
     SameVehicleCheck,
     check_same_vehicle,
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 REPORT = "report.csv"
 _CSV_ROWS = 10_000
 _PIXEL_COLUMNS = ["width", "height", "image_status"]
+_MEASURED = "{:.5g}"  # as many digits as a measure can mean: the CSV stays small
 
 Inspection = Callable[[ImageStore, Sequence[str]], pd.DataFrame]
 
@@ -64,8 +65,8 @@ def join_dataset(
     output : path, default "transport_dataset.csv"
         The CSV to write. Vectors, manifest and report go to the folder of the same name without `.csv`.
     inspected : DataFrame or callable, optional
-        What `inspect_images` returned for `raw.paths`, or that function, called once the vectors have passed their
-        checks. Without it width, height and image status stay empty.
+        What `measure_images` or `inspect_images` returned for `raw.paths`, or one of these functions, called once the
+        vectors have passed their checks. Without it width, height and image status stay empty.
     inline_vectors : bool, default False
         Write the vectors as columns `<descriptor>_<j>` of the CSV instead: one file, for small sets.
     progress : bool, optional
@@ -84,7 +85,8 @@ def join_dataset(
     Notes
     -----
     O(n_images * n_features). Vectors stream from file to file: memory is that of the table and of some 64 MB blocks.
-    Pickles of protocols 0 to 2, tables of vectors and `inline_vectors` need the vectors in memory.
+    Pickles of protocols 0 to 2, tables of vectors and `inline_vectors` need the vectors in memory. Measures of images
+    are written with five significant digits.
 
     Examples
     --------
@@ -114,10 +116,12 @@ def join_dataset(
             issues += part.issues
         pixels, bad_images = _pixels(raw, inspected)
         issues += bad_images
+        images, more = _without_measured(images, pixels)
+        warnings += more
         table = _table(images, pixels, joined)
         _write_csv(stage / csv.name, table, [part for part in joined if inline_vectors])
         _report(raw, issues).to_csv(stage / REPORT, index_label="row", lineterminator="\n")
-        manifest = _manifest(raw, csv, joined=joined, issues=issues, warnings=warnings)
+        manifest = _manifest(raw, csv, joined=joined, pixels=pixels, issues=issues, warnings=warnings)
         (stage / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False), encoding="utf-8")
     for message in warnings:
         _log.warning("%s", message)
@@ -196,24 +200,36 @@ def _join_vectors(
     return _Joined(name, file, n_features, usable, check, sha256, inline)
 
 
-def _pixels(raw: RawData, inspected: pd.DataFrame | Inspection | None) -> tuple[pd.DataFrame | None, list[Issue]]:
+def _pixels(raw: RawData, inspected: pd.DataFrame | Inspection | None) -> tuple[pd.DataFrame, list[Issue]]:
+    """Return what is known about the pixels, the columns that every dataset has first, and the unusable images."""
     if callable(inspected):
         inspected = None if raw.image_store is None else inspected(raw.image_store, raw.paths)
     if inspected is None:
-        return None, []
+        return pd.DataFrame(index=range(len(raw.paths)), columns=_PIXEL_COLUMNS), []
     if len(inspected) != len(raw.paths):
         raise DatasetError(f"`inspected` has {len(inspected)} rows but {raw.paths_file} lists {len(raw.paths)} images.")
     bad = np.flatnonzero(inspected["image_status"].to_numpy() != "ok")
     status, detail = inspected["image_status"].to_numpy(), inspected["detail"].to_numpy()
-    return inspected, [(int(row), f"image {status[row]}", str(detail[row])) for row in bad]
+    pixels = inspected[[*_PIXEL_COLUMNS, *inspected.columns.drop([*_PIXEL_COLUMNS, "detail"])]]
+    return pixels.reset_index(drop=True), [(int(row), f"image {status[row]}", str(detail[row])) for row in bad]
 
 
-def _table(images: pd.DataFrame, pixels: pd.DataFrame | None, joined: Sequence[_Joined]) -> pd.DataFrame:
+def _without_measured(images: pd.DataFrame, pixels: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the attributes without those that have the name of a measure, and a warning that names them."""
+    twice = [name for name in images.columns if name in pixels]
+    if not twice:
+        return images, []
+    listed = ", ".join(map(repr, twice))
+    message = f"truth.csv has columns that are measured from the images, not taken from there: {listed}. Rename them."
+    return images.drop(columns=twice), [message]
+
+
+def _table(images: pd.DataFrame, pixels: pd.DataFrame, joined: Sequence[_Joined]) -> pd.DataFrame:
     first = ["path", "vehicle_id", "folder"]
-    empty = pd.DataFrame(index=images.index, columns=_PIXEL_COLUMNS)
-    measured = empty if pixels is None else pixels[_PIXEL_COLUMNS].set_axis(images.index)
+    floats = pixels.select_dtypes("float").columns
+    texts = {name: pixels[name].map(_MEASURED.format, na_action="ignore") for name in floats}
     flags = pd.DataFrame({f"has_{part.name}": part.usable for part in joined}, index=images.index)
-    return pd.concat([images[first], measured, images.drop(columns=first), flags], axis=1)
+    return pd.concat([images[first], pixels.assign(**texts), images.drop(columns=first), flags], axis=1)
 
 
 def _write_csv(target: Path, table: pd.DataFrame, inline: Sequence[_Joined]) -> None:
@@ -244,9 +260,16 @@ def _report(raw: RawData, issues: Sequence[Issue]) -> pd.DataFrame:
 
 
 def _manifest(
-    raw: RawData, csv: Path, *, joined: Sequence[_Joined], issues: Sequence[Issue], warnings: Sequence[str]
+    raw: RawData,
+    csv: Path,
+    *,
+    joined: Sequence[_Joined],
+    pixels: pd.DataFrame,
+    issues: Sequence[Issue],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     store = raw.image_store
+    kinds = {name: str(pixels[name].dtype) for name in pixels.columns.drop(_PIXEL_COLUMNS)}
     return {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
@@ -254,6 +277,7 @@ def _manifest(
         "row_order_sha256": order_fingerprint(raw.paths),
         "origin": raw.origin,
         "images": store and {"location": _portable(store.location, csv), "strip": store.strip, "inside": store.inside},
+        "measured": {name: kind for name, kind in kinds.items() if kind in MEASURED_KINDS},
         "descriptors": [_entry(part, csv) for part in joined],
         "issues": dict(Counter(what for _, what, _ in issues)),
         "warnings": list(warnings),

@@ -22,9 +22,11 @@ from veriwild_clustering.core.storage.row_order import order_fingerprint
 from veriwild_clustering.core.storage.vector_files import map_npy
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["FORMAT_VERSION", "read_dataset", "read_manifest", "verify_dataset"]
+__all__ = ["FORMAT_VERSION", "MEASURED_KINDS", "read_dataset", "read_manifest", "verify_dataset"]
 
 FORMAT_VERSION = 1
+_TEXT_COLUMNS = frozenset({"path", "vehicle_id", "folder", "image_status", "phash"})
+MEASURED_KINDS = frozenset({"float64", "str"})
 _IMAGES_ENTRY = frozenset({"location", "strip", "inside"})
 _DESCRIPTOR_ENTRY = frozenset({"name", "file", "rows", "dims", "dtype", "sha256", "usable_rows"})
 _REMEDY = "Run `python create_dataset.py` again."
@@ -70,7 +72,7 @@ def read_dataset(path: str | Path, *, images: str | Path | None = None) -> Datas
             f"{vectors_folder(csv) / MANIFEST} is missing: the vectors of {csv} lie in the folder beside it. "
             f"Bring the folder too. {_REMEDY}"
         )
-    table = _read_table(csv, columns, widths)
+    table = _read_table(csv, columns, widths, measured=manifest.get("measured", {}) if manifest else {})
     entries: list[dict[str, Any]] = [{"name": name, "file": None} for name in flagged]
     if manifest is not None:
         _check_rows(csv, table, manifest)
@@ -99,7 +101,9 @@ def read_manifest(csv: str | Path) -> dict[str, Any] | None:
         if not missing:
             missing.update(*(_DESCRIPTOR_ENTRY - set(entry) for entry in manifest["descriptors"]))
             missing.update(_IMAGES_ENTRY - set(_IMAGES_ENTRY if manifest["images"] is None else manifest["images"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            if not set(manifest.get("measured", {}).values()) <= MEASURED_KINDS:
+                raise ValueError("it names kinds of measures that are not known")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{file} is damaged: {error}. {_REMEDY}") from error
     if version > FORMAT_VERSION:
         raise DatasetError(f"{file} has format {version}; this version reads {FORMAT_VERSION}. Update it.")
@@ -153,8 +157,11 @@ def _inline_widths(columns: list[str]) -> dict[str, int]:
     return widths
 
 
-def _read_table(csv: Path, columns: list[str], widths: Mapping[str, int]) -> pd.DataFrame:
+def _read_table(
+    csv: Path, columns: list[str], widths: Mapping[str, int], *, measured: Mapping[str, str]
+) -> pd.DataFrame:
     kinds: dict[str, str] = dict.fromkeys(columns, "str")
+    kinds.update({column: kind for column, kind in measured.items() if column in kinds})
     kinds.update({column: "bool" for column in columns if column.startswith("has_")})
     kinds.update({f"{name}_{place}": "float32" for name, width in widths.items() for place in range(width)})
     try:
@@ -168,7 +175,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     typed = {}
     for name in table.columns:
         column = table[name]
-        if name in {"path", "vehicle_id", "folder", "image_status"} or column.dtype.kind in "bfiu":
+        if name in _TEXT_COLUMNS or column.dtype.kind in "bfiu":
             continue
         values = [str(value) for value in column.dropna().unique()]
         if name in {"width", "height"} or (values and all(map(_PLAIN_NUMBER.fullmatch, values))):

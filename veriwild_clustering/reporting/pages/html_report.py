@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from veriwild_clustering import __version__
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
-from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import check_int, check_rows
+from veriwild_clustering.reporting.galleries import Album
 from veriwild_clustering.reporting.maps import check_projection
 from veriwild_clustering.reporting.pages.interactive import map_fragment
-from veriwild_clustering.reporting.pages.page import POLICY, plotly_js, render
+from veriwild_clustering.reporting.pages.page import plotly_js, write_page
 from veriwild_clustering.reporting.pages.sections import (
-    Album,
     board_section,
     chosen_section,
     clusters_section,
     comparison_section,
+    images_section,
     maps_section,
     outliers_section,
 )
 
 if TYPE_CHECKING:
-    from veriwild_clustering.evaluation.choice import Choice
+    from veriwild_clustering.evaluation.choice.choosing import Choice
     from veriwild_clustering.evaluation.leaderboard import Leaderboard
     from veriwild_clustering.outliers.scores import OutlierScores
 
@@ -131,6 +130,7 @@ def write_report(
         "maps": maps_section(projections, partition, outliers),
         "clusters": clusters_section(album, partition, descriptions, n_images=n_images, random_state=random_state),
         "descriptors": comparison_section(board, choice),
+        "images": images_section(dataset.images),
         "outliers": None if outliers is None else outliers_section(album, outliers, max_outliers),
         "leaderboard": board_section(board, choice),
     }
@@ -140,15 +140,11 @@ def write_report(
             projections[0], partition, dataset=dataset, max_points=max_points, thumbnail_size=72,
             random_state=random_state, progress=progress,
         )  # fmt: skip
-    page = render(
-        "report.html", **sections, policy=POLICY, title=title, origin=dataset.origin, version=__version__,
-        summary=_summary(dataset, board, partition), anchors=[name for name, section in sections.items() if section],
-        interactive=explorer, plotly_js=plotly_js() if explorer else None,
+    return write_page(
+        path, "report.html", scripts=True, language="en", start="chosen", **sections, title=title,
+        origin=dataset.origin, summary=_summary(dataset, board, partition), interactive=explorer,
+        anchors=[name for name, section in sections.items() if section], plotly_js=plotly_js() if explorer else None,
     )  # fmt: skip
-    path = Path(path)
-    with write_atomically(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
 
 
 def _summary(dataset: Dataset, board: Leaderboard, partition: Partition) -> str:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
-from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import check_int, check_known_names
+from veriwild_clustering.images.quality.measures import QUALITY
 from veriwild_clustering.reporting.galleries import thumbnail_uris
 from veriwild_clustering.reporting.maps import axis_names, check_projection, stratified_rows
-from veriwild_clustering.reporting.pages.page import POLICY, plotly_js, render
+from veriwild_clustering.reporting.pages.page import plotly_js, render, write_page
 from veriwild_clustering.reporting.style import INK, NOISE_COLOR, palette
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["InteractiveMap", "interactive_map", "map_fragment"]
 
-_NOT_ATTRIBUTES = ("path", "vehicle_id", "folder", "width", "height", "image_status")
+_NOT_ATTRIBUTES = ("path", "vehicle_id", "folder", "width", "height", "image_status", "phash", *QUALITY)
+_MEASURED = ("measured_color", "light", "focus")
 _MAX_ATTRIBUTES = 8
 
 
@@ -140,12 +141,10 @@ def interactive_map(
         title=title, random_state=random_state, progress=progress,
     )  # fmt: skip
     n_shown = len(data["images"])
-    page = render(
-        "map_page.html", title=title or partition.name, policy=POLICY, plotly_js=plotly_js(),
+    write_page(
+        path, "map_page.html", scripts=True, title=title or partition.name, plotly_js=plotly_js(),
         fragment=_fragment("map", figure, data),
     )  # fmt: skip
-    with write_atomically(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
     return InteractiveMap(figure, path, n_shown, len(dataset))
 
 
@@ -155,8 +154,10 @@ def map_fragment(projection: Descriptor, partition: Partition, *, dataset: Datas
 
 
 def _attribute_columns(images: pd.DataFrame) -> list[str]:
-    """Return the columns of an image table that say something about the vehicle: its known attributes."""
-    return [str(c) for c in images.columns if c not in _NOT_ATTRIBUTES and not str(c).startswith("has_")]
+    """Return the columns that say something about the vehicle, what is known before what is measured."""
+    columns = [str(c) for c in images.columns if c not in _NOT_ATTRIBUTES]
+    telling = [c for c in columns if not c.startswith("has_") and not c.endswith("_confidence")]
+    return sorted(telling, key=lambda column: column in _MEASURED)
 
 
 def _fragment(name: str, figure: go.Figure, data: dict[str, Any]) -> Any:

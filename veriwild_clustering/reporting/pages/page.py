@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from veriwild_clustering import __version__
+from veriwild_clustering.core.storage.atomic import write_atomically
+
 if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
 
-__all__ = ["POLICY", "chart", "plotly_js", "render", "table"]
+__all__ = ["chart", "plotly_js", "render", "table", "write_page"]
 
 # Nothing may be fetched: what the page shows is in the page.
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+_POLICY = (
+    "default-src 'none'; {scripts}style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 )
 _INTERNAL_SCORES = ("calinski_harabasz", "davies_bouldin", "silhouette")
@@ -38,6 +41,16 @@ def _templates() -> jinja2.Environment:
 def render(template: str, **context: Any) -> str:
     """Return a template of this package filled with `context`; everything but Markup is escaped."""
     return _templates().get_template(template).render(context)
+
+
+def write_page(path: str | Path, template: str, *, scripts: bool = False, **context: Any) -> Path:
+    """Write a filled template as a page that may fetch nothing, and run nothing but for its own `scripts`."""
+    policy = _POLICY.format(scripts="script-src 'unsafe-inline'; " if scripts else "")
+    page = render(template, policy=policy, version=__version__, **context)
+    path = Path(path)
+    with write_atomically(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
 
 
 def plotly_js() -> Any:

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.evaluation.agreement import agreement
+from veriwild_clustering.images.duplicates import near_duplicates
+from veriwild_clustering.images.quality.measures import QUALITY
 from veriwild_clustering.interpretation.exemplars import exemplars
 from veriwild_clustering.interpretation.profiles import profile
 from veriwild_clustering.interpretation.sentences import describe
 from veriwild_clustering.reporting.charts import plot_outliers, plot_scores
 from veriwild_clustering.reporting.comparison import plot_agreement, plot_flow
-from veriwild_clustering.reporting.galleries import thumbnail_uris
+from veriwild_clustering.reporting.galleries import Album
 from veriwild_clustering.reporting.maps import plot_map
+from veriwild_clustering.reporting.pages.attribute_bars import known_of, telling_columns
 from veriwild_clustering.reporting.pages.page import chart, table
+from veriwild_clustering.reporting.pages.wording import wording
 from veriwild_clustering.reporting.style import palette
 
 if TYPE_CHECKING:
-    from veriwild_clustering.evaluation.choice import Choice
+    from veriwild_clustering.evaluation.choice.choosing import Choice
     from veriwild_clustering.evaluation.leaderboard import Leaderboard
     from veriwild_clustering.outliers.scores import OutlierScores
 
 __all__ = [
-    "Album",
     "board_section",
     "chosen_section",
     "clusters_section",
     "comparison_section",
+    "images_section",
     "maps_section",
     "outliers_section",
 ]
@@ -44,26 +46,11 @@ _MAX_RANKED = 10
 _MAX_DESCRIPTORS = 6
 _MAX_PROFILES = 6
 _MAX_BARS = 4
+_MAX_COUNTED = 12
+_MEASURED = ("measured_color", "light", "focus")
+_SHOWN_QUALITY = ("brisque", "sharpness", "noise")
+_WORSE = {"high": "higher is worse", "low": "lower is worse", "both": "both ends are bad"}
 _MAP_SIZE = (5.3, 4.4)  # inches: two maps side by side on a wide page
-
-
-@dataclass(frozen=True)
-class Album:
-    """Tiles of images for the page."""
-
-    dataset: Dataset
-    progress: bool | None
-
-    def tiles(self, rows: Iterable[int], captions: Sequence[str] | None = None) -> list[dict[str, str]]:
-        """Return thumbnail, alternative text and caption of each row."""
-        index = [int(row) for row in rows]
-        paths = self.dataset.images["path"].iloc[index].astype(str).to_numpy()
-        uris = thumbnail_uris(self.dataset, index, progress=self.progress)
-        captions = [""] * len(index) if captions is None else captions
-        return [
-            {"uri": uri, "alt": f"{path}: {caption}" if caption else path, "caption": caption}
-            for uri, path, caption in zip(uris, paths, captions, strict=True)
-        ]
 
 
 def maps_section(
@@ -134,34 +121,31 @@ def clusters_section(
             "size": f"{size:,}",
             "share": f"{size / len(partition):.1%}",
             "text": texts.get(cluster, ""),
-            "profiles": _bars(profiles[profiles["cluster"] == cluster]),
+            "profiles": _profiles(profiles[profiles["cluster"] == cluster]),
             "strips": [(name, album.tiles(rows[cluster])) for name, rows in picked.items()],
         }
         for cluster, (size, color) in enumerate(zip(partition.sizes, palette(partition.n_clusters), strict=True))
     ]
 
 
-def _bars(part: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the columns in which a cluster differs most from all images, by divergence where values are known."""
-    known = part["known"] / (part["known"] + part["missing"])
-    divergence = (known * part["share"] * np.log(part["lift"])).groupby(part["column"]).sum()
-    shown = divergence.sort_values(ascending=False, kind="stable").index[:_MAX_PROFILES]
-    return [_profile(str(column), part[part["column"] == column]) for column in shown]
-
-
-def _profile(column: str, values: pd.DataFrame) -> dict[str, Any]:
-    """Return the most frequent values of a cluster in one column, and how many images have one."""
-    known, missing = values[["known", "missing"]].to_numpy()[0]
-    bars = [
+def _profiles(part: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the most frequent values of a cluster in the columns that tell most of it."""
+    return [
         {
-            "value": str(row["value"]),
-            "share": f"{row['share']:.0%}",
-            "overall": f"{row['overall_share']:.0%}",
-            "lift": f"{row['lift']:.1f}",
+            "column": column,
+            "known": known_of(values, wording("en")),
+            "bars": [
+                {
+                    "value": str(row["value"]),
+                    "share": f"{row['share']:.0%}",
+                    "overall": f"{row['overall_share']:.0%}",
+                    "lift": f"{row['lift']:.1f}",
+                }
+                for row in values.head(_MAX_BARS).to_dict("records")
+            ],
         }
-        for row in values.head(_MAX_BARS).to_dict("records")
+        for column, values in telling_columns(part, _MAX_PROFILES)
     ]
-    return {"column": column, "known": f"known of {known:,} images" if missing else "", "bars": bars}
 
 
 def comparison_section(board: Leaderboard, choice: Choice) -> dict[str, Any] | None:
@@ -181,18 +165,62 @@ def comparison_section(board: Leaderboard, choice: Choice) -> dict[str, Any] | N
     return {"table": table(best_rows, marked=_position(board, choice.partition)), "figures": figures}
 
 
+def images_section(images: pd.DataFrame) -> dict[str, Any] | None:
+    """Return what was measured of the images: colour, light and focus, damage, repetition; None if nothing was."""
+    measured = [column for column in _MEASURED if column in images and images[column].notna().any()]
+    facts = []
+    if "image_status" in images:
+        unusable = images["image_status"].notna() & (images["image_status"] != "ok")
+        facts.append(_fact("cannot be decoded", unusable.sum(), len(images)))
+    if "phash" in images and images["phash"].notna().any():
+        facts.append(_fact("look like an earlier image", len(near_duplicates(images["phash"])), len(images)))
+    facts += [
+        {"name": f"median {column}", "value": f"{images[column].median():.3g}", "note": _WORSE[QUALITY[column].bad]}
+        for column in _SHOWN_QUALITY
+        if column in images and images[column].notna().any()
+    ]
+    bars = [{"name": column.replace("_", " "), "bars": _counts(images[column])} for column in measured]
+    return {"facts": facts, "bars": bars} if measured or len(facts) > 1 else None
+
+
+def _fact(name: str, count: int, total: int) -> dict[str, str]:
+    return {"name": name, "value": f"{count:,}", "note": f"{count / max(1, total):.1%}"}
+
+
+def _counts(values: pd.Series[Any]) -> list[dict[str, str]]:
+    """Return how often the most frequent values occur, as a share of those known."""
+    counts = values.value_counts()
+    return [
+        {"value": str(value), "share": f"{count / counts.sum():.1%}", "count": f"{count:,}"}
+        for value, count in counts.head(_MAX_COUNTED).items()
+    ]
+
+
 def outliers_section(album: Album, outliers: OutlierScores, max_outliers: int) -> dict[str, Any]:
     """Return the outliers, most abnormal first, with their reasons."""
-    flagged = np.flatnonzero(outliers.is_outlier)
-    scores: NDArray[np.float64] = np.nan_to_num(np.asarray(outliers.scores, dtype=float), nan=np.inf)
-    rows = flagged[np.argsort(-scores[flagged], kind="stable")][:max_outliers]
+    ranking = outliers.ranking()
+    flagged = ranking[outliers.is_outlier[ranking]]
+    # What is not scored cannot be used at all: it comes first.
+    flagged = flagged[np.argsort(~np.isnan(outliers.scores[flagged]), kind="stable")]
+    rows = flagged[:max_outliers]
     shown = f" The {len(rows)} most abnormal are shown." if len(rows) < len(flagged) else ""
-    counted = f"{len(flagged):,} of {len(scores):,} images ({len(flagged) / max(1, len(scores)):.1%})"
+    counted = f"{len(flagged):,} of {len(outliers):,} images ({len(flagged) / max(1, len(outliers)):.1%})"
+    (low, high), (fewest, most) = outliers.threshold_interval, outliers.n_outliers_interval
+    threshold = (
+        f"The threshold is {outliers.threshold:.2f}, with a 95 % interval of {low:.2f} to {high:.2f} in which "
+        f"{fewest:,} to {most:,} images are flagged."
+    )
     return {
-        "summary": f"{counted} are flagged by {outliers.detector}.{shown}",
+        "summary": f"{counted} are flagged by {outliers.detector}. {threshold}{shown}",
         "figure": chart(plot_outliers(outliers)[0], "Distribution of the outlier scores with the threshold"),
-        "tiles": album.tiles(rows, [str(outliers.reasons[row]) for row in rows]),
+        "reasons": _counts(pd.Series([_kind(reason) for reason in outliers.reasons[flagged]], dtype=object)),
+        "tiles": album.tiles(rows, [str(reason) for reason in outliers.reasons[rows]]),
     }
+
+
+def _kind(reason: str) -> str:
+    """Return what comes first in a reason, without the figures and names that are those of one image."""
+    return re.split(r"(?<=near-duplicate) |[:;]", reason, maxsplit=1)[0]
 
 
 def board_section(board: Leaderboard, choice: Choice) -> dict[str, Any]:

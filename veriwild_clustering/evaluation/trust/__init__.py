@@ -1,0 +1,1 @@
+"""Trust: what reruns say of partitions."""

@@ -1,0 +1,1 @@
+"""What an image shows, measured from its pixels: colour of the vehicle, light, focus."""

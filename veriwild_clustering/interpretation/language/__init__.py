@@ -1,0 +1,1 @@
+"""How it is said: the sentences of each language."""
