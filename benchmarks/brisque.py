@@ -96,16 +96,12 @@ def _shimmed() -> Any:
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    import cv2
     from threadpoolctl import threadpool_limits
 
-    n_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(n_threads)
+    from veriwild_clustering.images.chunks import one_opencv_thread
+
+    with one_opencv_thread, threadpool_limits(1):
+        yield
 
 
 def _imports() -> None:

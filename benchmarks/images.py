@@ -103,16 +103,15 @@ def _measure(folder: Path, paths: Sequence[str]) -> None:
 
 def _parts(folder: Path, paths: Sequence[str]) -> dict[str, float]:
     """Return the seconds of each part on one core."""
-    import cv2
     import imagehash
     from PIL import Image
     from threadpoolctl import threadpool_limits
 
     from veriwild_clustering.images.appearance.attributes import appearance
+    from veriwild_clustering.images.chunks import one_opencv_thread
     from veriwild_clustering.images.quality.measures import quality_measures
 
-    cv2.setNumThreads(1)
-    with threadpool_limits(1):
+    with one_opencv_thread, threadpool_limits(1):
         quality_measures([np.zeros((32, 32, 3), dtype=np.uint8)])  # loads its model
         decoding, images = _timed(lambda: [Image.open(folder / path).convert("RGB") for path in paths])
         pixels = [np.asarray(image) for image in images]

@@ -115,6 +115,7 @@ def test_quiet_says_nothing(sample: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--jobs", "0"], "`--jobs` must be an int in [1, inf). Got 0 instead."),
         (["--sample"], "already holds images_paths.csv"),
         (["--sample", "1"], "must be an int in [50, inf). Got 1 instead."),
+        (["--output", ""], "The output must be a name that ends in .csv"),
         (["--output", "/dev/null/transport_dataset.csv"], "Cannot write /dev/null/transport_dataset.csv"),
     ],
 )

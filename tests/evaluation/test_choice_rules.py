@@ -22,6 +22,7 @@ from veriwild_clustering import (
     rerun,
     sweep,
 )
+from veriwild_clustering.evaluation.choice.choosing import picks_of_rules
 from veriwild_clustering.evaluation.choice.evidence import evidence, reproduced
 
 TRUTH = np.repeat(np.arange(6), (80, 70, 60, 50, 40, 30))
@@ -209,3 +210,17 @@ def test_a_rule_without_evidence_says_what_to_give(board: Leaderboard) -> None:
 def test_impossible_truth_is_refused(board: Leaderboard, truth: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regret(board, truth)
+
+
+def test_rules_take_nothing_beyond_the_limits(board: Leaderboard) -> None:
+    assert picks_of_rules(board, min_clusters=11).empty
+    with pytest.raises(ValueError, match=r"None of the 18 partitions is within the limits"):
+        regret(board, TRUTH, min_clusters=11)
+
+
+def test_a_word_among_numbers_has_no_edge() -> None:
+    space = Descriptor("toy", np.arange(30.0)[:, None])
+    labels = np.repeat([0, 1, 2], 10)
+    partitions = [Partition(labels, space, "own", params={"eps": eps}) for eps in ("knee", 0.5, 1.0)]
+    reasons = choose(leaderboard(partitions)).reasons
+    assert "No numeric parameter was swept for it, so there is no grid whose edge it could be at." in reasons

@@ -134,6 +134,11 @@ def test_html_marks_the_best_of_each_descriptor_and_says_what_compares(partition
     assert f"{board.table['davies_bouldin'][0]:.4g}" in html
 
 
+def test_names_in_html_stay_text(toy_space: Descriptor) -> None:
+    named = Descriptor("<script>", toy_space.vectors)
+    assert "<script>" not in leaderboard([cut(named, "<script>", 2)])._repr_html_()
+
+
 def test_html_of_a_long_board_keeps_the_notable_rows(toy_space: Descriptor) -> None:
     board = leaderboard([cut(toy_space, "even", k) for k in range(2, 60)])
     html = board._repr_html_()

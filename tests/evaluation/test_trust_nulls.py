@@ -150,3 +150,12 @@ def test_unusable_rows_count_nowhere() -> None:
     table = leaderboard([partition], reruns=[rerun([partition], "gaussian")]).table
     assert table["explained_share"][0] == pytest.approx(explained_share(holed[kept], partition.labels[kept]), abs=1e-6)
     assert table["structure"][0] == "structure"
+
+
+def test_few_repeats_do_not_deny_structure() -> None:
+    centers = 20 * np.repeat(np.eye(4), 30, axis=0)
+    space = Descriptor("apart", centers + np.random.default_rng(0).normal(size=centers.shape))
+    partitions = sweep(space, {"kmeans": {"n_clusters": 4}})
+    for n_repeats, verdict in ((5, ""), (6, "structure")):
+        board = leaderboard(partitions, reruns=[rerun(partitions, "gaussian", n_repeats=n_repeats)])
+        assert board.table["structure"].tolist() == [verdict]

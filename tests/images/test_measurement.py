@@ -15,7 +15,9 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from PIL import Image
+from threadpoolctl import threadpool_info
 
 from veriwild_clustering import DatasetError, ImageStore, inspect_images, measure_images
 from veriwild_clustering.images import chunks, measurement
@@ -131,20 +133,41 @@ def test_hash_is_that_of_the_upright_image(tmp_path: Path) -> None:
     assert table["phash"][0] == str(imagehash.phash(image))
 
 
-def test_threads_of_opencv_are_left_as_they_were(images: ImageStore) -> None:
-    before = cv2.getNumThreads()
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_threads_are_one_meanwhile_and_as_they_were_afterwards(
+    n_jobs: int, images: ImageStore, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def n_threads() -> list[int]:
+        return [cv2.getNumThreads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+    seen = []
+    original = measurement.inspect_image
+    monkeypatch.setattr(measurement, "inspect_image", lambda *a, **o: seen.append(n_threads()[0]) or original(*a, **o))
     cv2.setNumThreads(2)
     try:
-        measure_images(images, ["0.jpg"])
-        assert cv2.getNumThreads() == 2
+        before = n_threads()
+        with parallel_config(backend="threading"):
+            measure_images(images, list(files), n_jobs=n_jobs)
+        assert n_threads() == before
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(-1)
+    assert seen == [1] * len(files)
+
+
+def test_huge_images_are_measured_at_a_fraction_of_their_size(tmp_path: Path) -> None:
+    whole = Image.effect_noise((3000, 2000), 60).convert("RGB")
+    whole.save(tmp_path / "whole.bmp")
+    whole.reduce(2).save(tmp_path / "half.bmp")
+    table = measure_images(ImageStore(tmp_path), ["whole.bmp", "half.bmp"], n_jobs=1)
+    assert table["width"].tolist() == [3000, 1500]
+    measures = table.drop(columns=["width", "height"])
+    assert measures.loc[0].equals(measures.loc[1])
 
 
 def test_bar_counts_images(images: ImageStore, capsys: pytest.CaptureFixture[str]) -> None:
     measure_images(images, ["0.jpg"] * 65, n_jobs=1, progress=True)
     shown = capsys.readouterr().err
-    assert "64/128" in shown
+    assert "0/128" in shown  # later figures are shown only if enough time has passed
     assert " images/s" in shown
 
 

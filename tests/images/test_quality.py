@@ -116,6 +116,13 @@ def test_tones_are_what_numpy_gives() -> None:
     assert row[list(expected)].to_dict() == pytest.approx(expected, rel=1e-6)
 
 
+def test_share_of_all_pixels_is_one() -> None:
+    rng = np.random.default_rng(0)
+    for low, high, column in ((0, 32, "dark_share"), (250, 256, "glare_share")):
+        images = [rng.integers(low, high, size=(7, 11, 1), dtype=np.uint8).repeat(3, axis=2) for _ in range(50)]
+        assert (measured(*images)[column] == 1).all()
+
+
 def test_blocks_are_told_from_edges_elsewhere() -> None:
     stairs = np.kron(np.random.default_rng(0).integers(0, 255, size=(8, 8)), np.ones((8, 8))).astype(np.uint8)
     aligned, shifted = (np.dstack([grey] * 3) for grey in (stairs, np.roll(stairs, 3, axis=(0, 1))))
@@ -157,11 +164,17 @@ def test_rows_do_not_depend_on_each_other() -> None:
         np.zeros((9, 9, 4), np.uint8),
         np.zeros((0, 9, 3), np.uint8),
         np.zeros((9, 9, 3), np.float32),
+        Image.new("L", (9, 9)),
     ],
 )
 def test_other_arrays_are_refused(image: Pixels) -> None:
     with pytest.raises(ValueError, match=r"`images` must be arrays of shape \(height, width, 3\).* at 1 instead"):
         measured(scene(), image)
+
+
+def test_images_of_pillow_and_views_are_taken() -> None:
+    image = scene()[:, ::-1]
+    pd.testing.assert_frame_equal(measured(Image.fromarray(image), image), measured(image.copy(), image.copy()))
 
 
 def test_without_the_model_the_other_measures_remain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,3 +103,10 @@ def test_a_bin_holds_what_its_name_says(partition):
         ends = [float(word) for word in words if word[0].isdigit()]
         inside = {"at": own <= ends[0], "above": own > ends[0]}.get(words[0], (own > ends[0]) & (own <= ends[-1]))
         assert row.count == inside.sum()
+
+
+def test_an_empty_text_is_no_value(partition):
+    images = pd.DataFrame({"type": [""] * 10 + ["bus"] * 20 + ["car"] * 30})
+    table = profile(partition, images)
+    assert table["value"].tolist() == ["bus", "car"]
+    assert table[["known", "missing"]].to_numpy().tolist() == [[20, 10], [30, 0]]

@@ -58,7 +58,8 @@ def test_the_attribute_that_splits_a_cluster_is_named(images):
         "split by colour: cluster 0 is 100 % white, cluster 1 is 97 % black."
     ]
     assert russian.texts["text"].tolist() == [
-        "Кластер 0 из kmeans по osnet (120 изображений) — это кластеры 0 (50 %) и 1 (50 %) из kmeans по color_model; "
+        "Кластер 0 разбиения kmeans по osnet (120 изображений) — это кластеры 0 (50 %) и 1 (50 %) разбиения "
+        "kmeans по color_model; "
         "эти части различает цвет: в кластере 0 белые — 100 %, в кластере 1 чёрные — 97 %."
     ]
     stated = english.differences[english.differences["stated"]]
@@ -85,7 +86,7 @@ def test_a_split_that_nothing_explains_is_said_to_be_one(images):
         for language in ("en", "ru")
     ]
     assert texts[0]["text"][0].endswith("of kmeans on b, split by no known attribute.")
-    assert texts[1]["text"][0].endswith("из kmeans по b; эти части не различает ни один известный признак.")
+    assert texts[1]["text"][0].endswith("разбиения kmeans по b; эти части не различает ни один известный признак.")
 
 
 def test_without_images_nothing_is_said_of_attributes():
@@ -102,7 +103,7 @@ def test_noise_is_a_part(images):
     )
     assert "is cluster 0 (50 %) and noise (50 %) of hdbscan on b" in english
     assert english.endswith("split by colour: cluster 0 is 100 % white, the noise is 97 % black.")
-    assert "это кластер 0 (50 %) и шум (50 %) из hdbscan по b" in russian
+    assert "это кластер 0 (50 %) и шум (50 %) разбиения hdbscan по b" in russian
     assert russian.endswith("различает цвет: в кластере 0 белые — 100 %, в шуме чёрные — 97 %.")
     back = compare_partitions(half_noise, whole)
     assert back.texts["text"].tolist() == [
@@ -116,7 +117,7 @@ def test_a_cluster_in_many_small_parts_is_scattered():
     assert text.endswith("is scattered over 21 clusters of kmeans on b, at most 5 % of it in one.")
     assert not comparison.table["named"].any()
     russian = compare_partitions(partition(np.zeros(63, int)), partition(np.arange(63) % 21, "b"), language="ru")
-    assert "рассеян по 21 кластеру из kmeans по b, в каждом не больше 5 %" in russian.texts["text"][0]
+    assert "рассеян по 21 кластеру разбиения kmeans по b, в каждом не больше 5 %" in russian.texts["text"][0]
 
 
 def test_a_cluster_is_not_called_after_its_small_parts():

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from veriwild_clustering import Descriptor, Partition, describe
+from veriwild_clustering.interpretation.language.languages import language_of
+from veriwild_clustering.outliers.reasons import _DAMAGES, _MEANINGS
 
 
 def texts(sizes: list[int], images: dict[str, list], language: str = "ru") -> list[str]:
@@ -74,7 +76,7 @@ def test_a_whole_description_in_both_languages():
         ("time_of_day", "dusk", "в сумерках"),
         ("camera", "7", "с камеры 7"),
         ("model", "Audi A4", "модель Audi A4"),
-        ("brand", "Audi", "с признаком «brand»: Audi"),
+        ("brand", "Audi", "«brand» Audi"),
     ],
 )
 def test_known_values_are_translated_and_others_stay(column, value, words):
@@ -88,7 +90,7 @@ def test_known_values_are_translated_and_others_stay(column, value, words):
         ("width", "шириной {}"),
         ("brightness", "с яркостью {}"),
         ("sharpness", "с резкостью {}"),
-        ("weight", "с признаком «weight»: {}"),
+        ("weight", "«weight» {}"),
     ],
 )
 def test_bins_have_decimal_commas(column, words):
@@ -114,3 +116,30 @@ def test_partly_known_attributes_say_so():
     assert ": 100 % bus here, 0 % there (where known)" in texts([40, 40], images, "en")[0]
     assert ": 100 % из 32 известных — автобусы (" in texts([40, 40], images)[0]
     assert "автобусы — 100 % здесь и 0 % там (где известно)" in texts([40, 40], images)[0]
+
+
+def test_every_reason_of_an_outlier_is_translated():
+    spoken = language_of("ru")
+    phrases = [
+        *(f"{damage.name}: {end.split(maxsplit=1)[1].replace('_', ' ')} in the {end.split()[0]}est 0.2 %"
+          for end, damage in _DAMAGES.items()),
+        "unusual width: width in the lowest 1 %",
+        *(f"{words} in a, b and c: LOF score in the top 1.5 %" for words in [*_MEANINGS.values(), "unusual"]),
+        *(f"image file {status}" for status in ("empty", "missing", "refused", "too large", "truncated", "unreadable")),
+        "near-duplicate of 7", "no vehicle found", "no usable vector in c", "no quality measures",
+    ]  # fmt: skip
+    for said in phrases:
+        words = re.findall("[A-Za-z-]{2,}", spoken.reason(said))
+        assert set(words) <= {"LOF", "JPEG", "BRISQUE"}, said
+    assert spoken.reason("; ".join(phrases)) == "; ".join(map(spoken.reason, phrases))
+    assert spoken.reason("blurred: sharpness in the lowest 0.2 %") == (
+        "размыто: резкость среди 0,2 % самых низких значений"
+    )
+    assert spoken.reason("far from its neighbours in a, b and c: KNN score in the top 1.5 %") == (
+        "далеко от соседей по a, b и c: оценка KNN среди 1,5 % самых высоких"
+    )
+
+
+@pytest.mark.parametrize("reason", ["", "near-duplicate of a; b.jpg", "<b>: %", "; ;"])
+def test_what_is_no_known_reason_stays(reason):
+    assert language_of("ru").reason(reason) == reason.replace("near-duplicate of", "почти повторяет")

@@ -84,6 +84,18 @@ def test_follows_the_seed_and_whole_vehicles_widen_the_interval(scores, damaged)
     pd.testing.assert_frame_equal(each, once)
 
 
+def test_images_of_unknown_vehicles_are_drawn_one_by_one(scores, damaged):
+    vehicles = np.array([f"{image // 10:05}" for image in range(400)], dtype=object)
+    some = vehicles.copy()
+    some[:100], some[100:200], some[200:300] = None, np.nan, ""
+    wide, narrow = (
+        compare_detectors(scores, damaged, vehicles=names, n_repeats=100).set_index(["source", "detector"])
+        for names in (vehicles, some)
+    )
+    width = [table["average_precision_high"] - table["average_precision_low"] for table in (wide, narrow)]
+    assert width[0]["type_model", "KNN"] > width[1]["type_model", "KNN"]
+
+
 def test_images_that_lack_a_part_are_left_out(scores, damaged):
     table = scores.table.copy()
     table.loc[380:, "type_model: KNN"] = np.nan

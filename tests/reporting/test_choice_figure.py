@@ -68,3 +68,23 @@ def test_each_rule_has_its_line_with_what_it_takes(board: Leaderboard) -> None:
 def test_unknown_descriptor_is_refused(board: Leaderboard) -> None:
     with pytest.raises(ValueError, match=r"Unknown descriptor 'colour'. Known: 'far', 'near'"):
         plot_choice(board, choose(board), descriptors=["colour"])
+
+
+def test_rules_take_nothing_of_a_descriptor_beyond_the_limits(board: Leaderboard) -> None:
+    table = board.table.assign(noise_fraction=np.where(board.table["descriptor"] == "near", 0.9, 0.0))
+    noisy = Leaderboard(table, board.partitions, board.agreement)
+    _, axes = plot_choice(noisy, choose(noisy))
+    assert [len([line for line in ax.lines if line.get_marker() == "o"]) > 0 for ax in axes[:, -1]] == [True, False]
+
+
+def test_a_choice_from_elsewhere_is_refused(board: Leaderboard) -> None:
+    with pytest.raises(ValueError, match=r"`choice` must be one of `board`\. Got .* on far, which is not on it"):
+        plot_choice(board.of("near"), choose(board.of("far")))
+
+
+def test_dollar_signs_in_names_are_drawn(tmp_path) -> None:
+    points = np.repeat(np.eye(3), 10, axis=0) + np.random.default_rng(0).normal(0, 0.1, (30, 3))
+    one = leaderboard(sweep(Descriptor("$x^$", points), {"kmeans": {"n_clusters": [3]}}))
+    fig, axes = plot_choice(one, choose(one))
+    fig.savefig(tmp_path / "figure.png")
+    assert axes[0, 0].get_ylabel() == "$x^$"

@@ -156,6 +156,23 @@ def test_index_shows_noise_and_one_image_per_cluster(tmp_path, told, partition, 
     assert len(shown) == 5
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "100 % model St. Louis (2.0 times its share overall)."), ("ru", "100 % — модель St. Louis (в 2,0 раза")],
+)
+def test_index_has_whole_claims_and_they_alone(tmp_path, read_page, language, said) -> None:
+    models = ["St. Louis"] * 20 + ["A"] * 20
+    dataset = Dataset(pd.DataFrame({"path": [f"{i}.jpg" for i in range(40)], "model": models}))
+    points = Descriptor("toy", np.repeat([[0.0], [9.0]], 20, axis=0))
+    pages = write_cluster_pages(
+        tmp_path, dataset, Partition(np.repeat([0, 1], 20), points, "by hand"), language=language
+    )
+    index = read_page(pages[0]).text.replace("\N{NO-BREAK SPACE}%", " %")
+    assert said in index
+    assert "Spread" not in index
+    assert "Разброс" not in index
+
+
 def test_pages_stay_small_and_few_whatever_the_partition(tmp_path, read_page) -> None:
     n_images = 3000
     space = Descriptor("line", np.random.default_rng(0).normal(size=(n_images, 2)).astype(np.float32))
@@ -187,6 +204,34 @@ def test_a_lone_cluster_and_none_have_pages(tmp_path, read_page, labels, languag
     assert len(pages) == 1 + partition.n_clusters
     ids = {attributes.get("id") for page in pages[1:] for _, attributes in read_page(page).tags}
     assert not {"border", "differences"} & ids
+
+
+def test_pages_of_an_earlier_partition_go_and_other_files_stay(tmp_path, told, partition) -> None:
+    folder = tmp_path / "pages"
+    write_cluster_pages(folder, told, partition)
+    others = ["cluster_map.html", "cluster_2.html", "notes.txt"]
+    for name in others:
+        (folder / name).write_text("mine")
+    pages = write_cluster_pages(folder, told, partition, max_clusters=1)
+    assert {file.name for file in folder.iterdir()} == {*others, *(page.name for page in pages)}
+
+
+@pytest.mark.parametrize("vehicles", [[1.0, np.nan, 2.0, 2.0], ["a", "", None, "b"], [1, 2, 3, 4]])
+def test_vehicles_of_any_kind_are_named_where_known(tmp_path, read_page, vehicles) -> None:
+    dataset = Dataset(pd.DataFrame({"path": list("abcd"), "vehicle_id": vehicles}))
+    pages = write_cluster_pages(tmp_path, dataset, Partition([0, 0, 0, 0], Descriptor("toy", np.eye(4)), "by hand"))
+    known = [one for one in vehicles if not pd.isna(one) and one != ""]
+    assert all(f"vehicle {one}" in read_page(pages[1]).text for one in known)
+    assert f"vehicles {len(set(known))} " in " ".join(read_page(pages[0]).text.split())
+
+
+def test_russian_pages_translate_what_they_know(tmp_path, told, partition, outliers, read_page) -> None:
+    page = read_page(write_cluster_pages(tmp_path, told, partition, outliers=outliers, language="ru")[1])
+    bar = page.section("attributes")
+    assert "тип" in bar
+    assert "type" not in bar
+    assert "далеко от соседей по flat <i>: оценка KNN" in page.section("outliers")
+    assert "нет пригодного вектора: flat <i>" in page.section("outliers")
 
 
 def test_what_is_wrong_is_named(tmp_path, told, partition, outliers) -> None:

@@ -36,6 +36,7 @@ def test_both_languages_say_the_same() -> None:
 def test_numbers_are_written_as_the_language_writes_them(language, written) -> None:
     words = wording(language)
     assert [words.count(1234567), words.decimal(0.5), words.percent(0.1234, decimals=1), words.points(0.07)] == written
+    assert words.count(1234) == {"en": "1,234", "ru": "1234"}[language]
     assert words.points(-0.5) == "−50"
     assert {words.count(None), words.decimal(np.nan), words.percent(np.nan), words.span(np.nan, 1.0)} == {"–"}
 

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     if raw.image_store is None and not arguments.no_images:
         _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
     output = Path(arguments.output)
-    unfinished = output.with_name(f".{output.stem}.unfinished")
+    unfinished = output.parent / f".{output.stem}.unfinished"
     measure = inspect_images if arguments.no_measures else partial(measure_images, store=unfinished)
     dataset = join_dataset(
         raw,

@@ -98,7 +98,7 @@ def rerun(
 
     Half samples measure stability [1]_, and with the rows of one half placed in the clusters of the other, prediction
     strength [2]_. Settings share work as in `sweep`: half samples of a whole grid cost about n_repeats / 2 times the
-    grid, a quarter of that where the algorithm is O(n²); beyond `max_rows`, O(n_repeats) grids of `max_rows` images.
+    grid, n_repeats / 4 times where the algorithm is O(n²); beyond `max_rows`, O(n_repeats) grids of `max_rows` images.
     Memory is O(n_repeats * n_partitions * n_rows) for labels, a space of `max_rows` rows in each job.
 
     References

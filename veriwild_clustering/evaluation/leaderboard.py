@@ -109,7 +109,7 @@ def leaderboard(
         Images known to belong together, such as `vehicle_id`; adds `pair_share`, `pair_chance` and
         `pair_consistency`, which is corrected for chance.
     reruns : iterable of Reruns, optional
-        What `rerun` found, each with another change; adds the columns below.
+        What `rerun` found; adds the columns below. Several with the same change must be of different partitions.
     spaces : iterable of Descriptor, optional
         Spaces in which all partitions are scored beside their own; a `Dataset` is such an iterable. Adds
         `silhouette_in_<name>` of each: `cross_space_scores` has other metrics.
@@ -142,13 +142,13 @@ def leaderboard(
         `null_z`, by how many standard deviations the one surpasses the other; `structure`: "structure", "no structure"
         or, with reruns on "permuted columns" too, "weak structure" if there is no more than single columns account for.
         On "permuted columns": the same scores, `permuted_...`. NaN, in `structure` "", for a partition that did not
-        run again; stability is NaN for one of fewer than two clusters.
+        run again, or fewer than six times on null data; stability is NaN for one of fewer than two clusters.
 
     Raises
     ------
     ValueError
         If there is no partition, they are not of as many images, `truth` or `groups` has another length, or two reruns
-        changed the same.
+        changed the same in one partition.
 
     Notes
     -----
@@ -206,7 +206,7 @@ def leaderboard(
     after = list(table).index("silhouette") + 1
     for place, (name, values) in enumerate(agreements.items(), start=after):
         table.insert(place, name, values)
-    table = table.join(trust_columns(scored, list(reruns), n_jobs=n_jobs, progress=progress))
+    table = table.join(trust_columns(scored, list(reruns), random_state=random_state, n_jobs=n_jobs, progress=progress))
     for space in spaces:
         elsewhere = score([(partition, space) for partition in scored], metrics=["silhouette"])
         table[f"{SILHOUETTE_IN}{space.name}"] = [scores["silhouette"] for scores in elsewhere]

@@ -35,7 +35,7 @@ def styled(table: pd.DataFrame) -> str:
         caption += f" {len(shown)} of {len(table)} rows: {notable}."
     marks = best.loc[shown.index].replace({True: "font-weight:bold;background:#e69f0055", False: ""})
     formats: dict[Any, Any] = dict.fromkeys(shown.select_dtypes("float"), four_digits) | {"noise_fraction": "{:.1%}"}
-    styler = shown.style.format(formats).apply(lambda _: marks, axis=None, subset=marks.columns)
+    styler = shown.style.format(formats, escape="html").apply(lambda _: marks, axis=None, subset=marks.columns)
     return styler.format_index(_header, axis="columns").set_caption(caption).to_html()
 
 

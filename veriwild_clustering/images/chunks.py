@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,9 +17,9 @@ from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.storage.image_store import ImageStore
 
-__all__ = ["Work", "in_chunks"]
+__all__ = ["Work", "in_chunks", "one_opencv_thread"]
 
-_PACKAGES = frozenset({"image-quality", "ImageHash", "numpy", "opencv-python-headless", "pillow"})
+_PACKAGES = frozenset({"image-quality", "ImageHash", "numpy", "opencv-python-headless", "pillow", "scipy"})
 
 Work = Callable[[ImageStore, list[str]], pd.DataFrame]
 
@@ -52,6 +53,36 @@ def in_chunks(
     done = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_rows)(work, store, part, kept) for part in chunks)
     bar = track(done, description="Images", total=len(chunks), unit=" images", per_step=size, show=progress)
     return pd.concat(bar, ignore_index=True)
+
+
+class _OneThread:
+    """Keeps OpenCV to one thread while any thread of this process is inside: the cores are shared already.
+
+    BLAS is left to joblib, which limits it in its processes: what one thread sets, another cannot set back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside, self._n_threads = threading.Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        import cv2
+
+        with self._lock:
+            if not self._n_inside:
+                self._n_threads = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._n_inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        import cv2
+
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                cv2.setNumThreads(self._n_threads)
+
+
+one_opencv_thread = _OneThread()
 
 
 def _rows(work: Work, store: ImageStore, paths: list[str], folder: Path | None) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.images.appearance.attributes import appearance
-from veriwild_clustering.images.chunks import in_chunks
+from veriwild_clustering.images.chunks import in_chunks, one_opencv_thread
 from veriwild_clustering.images.inspection import Row, inspect_image, inspection_table
 from veriwild_clustering.images.quality.measures import quality_measures
 from veriwild_clustering.images.reading import upright
@@ -24,6 +24,7 @@ __all__ = ["measure_images"]
 
 _CHUNK = 64
 _BATCH_PIXELS = 2**24  # decoded at a time: 48 MB
+_MAX_MEASURED = 4_000_000  # pixels; BRISQUE takes some hundred bytes for each
 
 
 def measure_images(
@@ -64,8 +65,10 @@ def measure_images(
 
     Notes
     -----
-    O(n_images * n_pixels): each image is read once and decoded once at full resolution. Memory is that of some 16
-    megapixels per process and the table. On a cluster each machine reads the images itself, under the same path.
+    O(n_images * n_pixels): each image is read once and decoded once at full resolution. Memory per process is that of
+    some 16 megapixels and what `quality_measures` needs for them: an image of more than 4 megapixels is measured at a
+    half, a third … of its size, whichever is the first to fit. On a cluster each machine reads the images itself, under
+    the same path.
 
     References
     ----------
@@ -88,7 +91,7 @@ def measure_images(
 
 def _measure_chunk(store: ImageStore, paths: list[str]) -> pd.DataFrame:
     rows: list[Row] = []
-    with _one_thread():
+    with one_opencv_thread:
         measured = pd.concat([_measures(batch) for batch in _batches(store, paths, rows)])
     return inspection_table(rows).join(measured)
 
@@ -98,7 +101,7 @@ def _batches(store: ImageStore, paths: list[str], rows: list[Row]) -> Iterator[d
     batch: dict[int, Image.Image] = {}
     n_pixels = 0
     for place, path in enumerate(paths):
-        row, image = inspect_image(store, path, decode=upright)
+        row, image = inspect_image(store, path, decode=_measurable)
         rows.append(row)
         if image is None:
             continue
@@ -110,24 +113,16 @@ def _batches(store: ImageStore, paths: list[str], rows: list[Row]) -> Iterator[d
     yield batch
 
 
+def _measurable(image: Image.Image) -> Image.Image:
+    """Return the image upright, RGB, and made smaller if it is huge."""
+    whole = upright(image)
+    factor = ceil(sqrt(whole.width * whole.height / _MAX_MEASURED))
+    return whole.reduce(factor) if factor > 1 else whole
+
+
 def _measures(images: Mapping[int, Image.Image]) -> pd.DataFrame:
     import imagehash
 
     pixels = [np.asarray(image) for image in images.values()]
     hashes = pd.Series([str(imagehash.phash(image)) for image in images.values()], dtype="str", name="phash")
     return pd.concat([quality_measures(pixels), appearance(pixels), hashes], axis=1).set_axis(list(images))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep OpenCV and BLAS to one thread: the processes share the cores already."""
-    import cv2
-    from threadpoolctl import threadpool_limits
-
-    n_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        cv2.setNumThreads(n_threads)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.storage.image_store import ImageStore
@@ -16,7 +19,7 @@ from veriwild_clustering.core.validation import DatasetError, check_int
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "thumbnail", "upright"]
+__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "rgb_pixels", "thumbnail", "upright"]
 
 MAX_PIXELS = 100_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # formats whose decoders run no program
@@ -84,6 +87,18 @@ def upright(image: Image.Image) -> Image.Image:
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def rgb_pixels(images: Sequence[Any]) -> list[NDArray[np.uint8]]:
+    """Return decoded images as arrays, each contiguous in memory; ValueError names the first that is not RGB."""
+    arrays = [np.ascontiguousarray(image) for image in images]
+    for place, array in enumerate(arrays):
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+            raise ValueError(
+                f"`images` must be arrays of shape (height, width, 3) and dtype uint8, not empty. "
+                f"Got shape {array.shape} and dtype {array.dtype} at {place} instead."
+            )
+    return arrays
 
 
 def _read_bytes(store: ImageStore, path: str) -> bytes:

@@ -67,7 +67,7 @@ def profile(
 
     Notes
     -----
-    A measured label that is "uncertain" is not known.
+    An empty text is not known, nor is a measured label that is "uncertain".
 
     Images of one vehicle agree in colour and type, so they are not independent evidence. The number of observations
     in the interval is therefore the effective one of a cluster sample whose units are vehicles [2]_, (Σ m)² / Σ m²

@@ -118,8 +118,8 @@ def outlier_threshold(scores: NDArray[np.float64], *, contamination: float | Non
     the square roots, and the Benjamini–Hochberg procedure [1]_ on its tail probabilities flags as many images as it
     can while ordinary ones make up at most a tenth of them in expectation. The flagged would widen the distribution
     behind which the next ones hide, so it is fitted a second time without them; no more often, or a heavy tail would be
-    eaten up piece by piece. If outliers are more than a tenth, the first fit may flag none: then give `contamination`.
-    O(n log n).
+    eaten up piece by piece. Outliers that are a tenth of the images, or fewer but not far off, widen the first fit so
+    that it may flag none: then give `contamination`. O(n log n).
 
     References
     ----------

@@ -39,7 +39,8 @@ def compare_detectors(
     damaged : array of shape (n_images,), bool, optional
         Which images are known to be bad.
     vehicles : array of shape (n_images,), optional
-        Vehicle of each image. With it the bootstrap draws whole vehicles, of which the images are not independent.
+        Vehicle of each image. With it the bootstrap draws whole vehicles, of which the images are not independent;
+        an image of no known vehicle (missing or "") is drawn by itself.
     n_repeats : int, default=200
         Number of bootstrap samples.
     random_state : int or None, default=0
@@ -88,7 +89,7 @@ def compare_detectors(
     truth = None if damaged is None else check_rows("damaged", damaged, len(joined)).astype(bool)[known]
     if truth is not None and truth.all() == truth.any():
         raise ValueError(f"`damaged` must have True and False. Got {truth[0]} alone among the images with all parts.")
-    units = np.arange(len(table)) if vehicles is None else check_rows("vehicles", vehicles, len(joined))[known]
+    units = np.arange(len(table)) if vehicles is None else _units(check_rows("vehicles", vehicles, len(joined))[known])
     rows = list(_rows(table, joined.groups))
     once = np.ones((1, len(table)))
     found = np.stack([row.figures(once, truth) for row in rows])
@@ -153,6 +154,13 @@ def _rows(table: pd.DataFrame, groups: Sequence[str]) -> Iterator[_Row]:
         if its.sum() > 1:
             yield _Row(source, _WHOLE, parts.mean(axis=1).to_numpy(), others)
     yield _Row("consensus", _WHOLE, joint_evidence(table, groups), None)
+
+
+def _units(vehicles: NDArray[Any]) -> NDArray[np.int64]:
+    """Return what each image is drawn with: its vehicle, or itself where that is unknown."""
+    names = pd.Series(vehicles, dtype=object)
+    codes = pd.factorize(names.where(names != ""))[0]
+    return np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)
 
 
 def _samples(units: NDArray[np.generic], n_repeats: int, random_state: int | None) -> Iterator[NDArray[np.float64]]:

@@ -62,7 +62,7 @@ def plot_choice(
     Raises
     ------
     ValueError
-        If a descriptor is not on the leaderboard.
+        If a descriptor or the choice is not on the leaderboard.
 
     Notes
     -----
@@ -84,6 +84,7 @@ def plot_choice(
     import matplotlib.pyplot as plt
 
     table = evidence(board)
+    chosen = table.iloc[_row_of(board, choice)]
     names = list(dict.fromkeys(table["descriptor"])) if descriptors is None else list(descriptors)
     check_known_names("descriptor", names, set(table["descriptor"]))
     shown = [name for name in _CRITERIA if name in table and table[name].notna().any()][:_MOST_PANELS]
@@ -101,14 +102,14 @@ def plot_choice(
         )  # fmt: skip
         for line, name in zip(axes, names, strict=True):
             part = table[table["descriptor"] == name].sort_values("n_clusters")
-            mine = choice.partition if choice.row["descriptor"] == name else None
+            is_chosen = chosen["descriptor"] == name
             for ax, criterion in zip(line, shown, strict=False):
                 _draw_criterion(ax, part, criterion, colors=colors)
-                if mine is not None:
-                    _mark(ax, table.iloc[_row_of(board, choice)], criterion)
+                if is_chosen:
+                    _mark(ax, chosen, criterion)
             _draw_rules(line[-1], picks[name], rules, colors=colors)
-            for ax in line if mine is not None else ():
-                ax.axvline(choice.partition.n_clusters, color=INK, linewidth=0.8, linestyle=":", zorder=0)
+            for ax in line if is_chosen else ():
+                ax.axvline(chosen["n_clusters"], color=INK, linewidth=0.8, linestyle=":", zorder=0)
             line[0].set_ylabel(fill(name, 22), fontweight="bold")
         for column, criterion in enumerate(shown):
             axes[0, column].set_title(_CRITERIA[criterion])
@@ -125,8 +126,11 @@ def plot_choice(
 
 
 def _row_of(board: Leaderboard, choice: Choice) -> int:
-    """Return the row of the chosen partition."""
-    return next(i for i, partition in enumerate(board.partitions) if partition is choice.partition)
+    """Return the row of the chosen partition, or raise if the choice is not of this board."""
+    rows = [row for row, partition in enumerate(board.partitions) if partition is choice.partition]
+    if not rows:
+        raise ValueError(f"`choice` must be one of `board`. Got {choice.partition.name}, which is not on it.")
+    return rows[0]
 
 
 def _draw_criterion(ax: Axes, part: pd.DataFrame, criterion: str, *, colors: Mapping[str, str]) -> None:

@@ -58,6 +58,7 @@ THEME: Any = {
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "text.color": INK,
+    "text.parse_math": False,  # names with dollar signs are names
     "xtick.color": "#57606a",
     "xtick.labelsize": 8.5,
     "ytick.color": "#57606a",

@@ -150,7 +150,8 @@ def limits_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def picks_of_rules(board: Leaderboard, **limits: Any) -> pd.DataFrame:
-    """Return what each rule for which there is evidence puts first within the limits."""
-    heads = {name: int(rank_partitions(board, rule=name, **limits).index[0]) for name in rules_for(evidence(board))}
+    """Return what each rule for which there is evidence puts first within the limits; no row if none is within."""
+    rankings = {name: rank_partitions(board, rule=name, **limits) for name in rules_for(evidence(board))}
+    heads = {name: int(one.index[0]) for name, one in rankings.items() if one["score"].notna().any()}
     shown = board.table[["descriptor", "algorithm", "params", "n_clusters"]].iloc[[*heads.values()]]
     return shown.set_axis(pd.Index(list(heads), name="rule")).assign(row=list(heads.values()))

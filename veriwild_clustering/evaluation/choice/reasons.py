@@ -73,7 +73,7 @@ def _grid_reasons(board: Leaderboard, chosen: Partition) -> list[str]:
             sentences.append(
                 f"{name} = {value:g} is at the edge of the grid {low:g}…{high:g}: a wider grid may hold a better one."
             )
-        elif value is not None:
+        elif isinstance(value, (int, float)):  # a word, such as "knee", has no place among numbers
             sentences.append(f"{name} = {value:g} lies inside the grid {low:g}…{high:g}.")
     return sentences or ["No numeric parameter was swept for it, so there is no grid whose edge it could be at."]
 
@@ -125,7 +125,8 @@ def _structure_reason(row: pd.Series) -> list[str]:
     """Say how the clusters compare with those that the algorithm finds where there are none."""
     if not row.get("structure") or pd.isna(row.get("null_explained_share")):
         return []
-    warning = "; the clusters are cuts through a continuum, not groups" if row["structure"] == "no structure" else ""
+    unproved = row["structure"] == "no structure"
+    warning = "; the clusters may be cuts through a continuum, not groups" if unproved else ""
     return [
         f"Against Gaussian data of the same covariance it shows {row['structure']}: the clusters explain "
         f"{row['explained_share']:.0%} of the variance, there {row['null_explained_share']:.0%}{warning}."

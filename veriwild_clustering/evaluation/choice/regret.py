@@ -42,7 +42,8 @@ def regret(board: Leaderboard, truth: ArrayLike, *, rules: Iterable[str] | None 
     Raises
     ------
     ValueError
-        If a rule is not known or the board lacks what it needs, `truth` has another length, or a limit is not possible.
+        If a rule is not known or the board lacks what it needs, `truth` has another length, a limit is not possible or
+        every partition is beyond the limits.
 
     Notes
     -----
@@ -63,6 +64,8 @@ def regret(board: Leaderboard, truth: ArrayLike, *, rules: Iterable[str] | None 
     if np.isnan(aris).any():
         raise ValueError("`truth` must name the class of at least one image. Got none instead.")
     picks = picks_of_rules(board, **limits)
+    if picks.empty:
+        raise ValueError(f"None of the {len(board)} partitions is within the limits. Widen them.")
     if rules is not None:
         asked = list(rules)
         found = evidence(board)

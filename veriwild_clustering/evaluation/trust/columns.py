@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -22,21 +23,44 @@ def trust_columns(
     partitions: Sequence[Partition],
     reruns: Sequence[Reruns],
     *,
+    random_state: int,
     n_jobs: int | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Return the columns of all reruns: NaN, or "" for text, where a partition was not among those that ran again."""
     _check(partitions, reruns)
     found, beyond = [], {}
-    for one in sorted(reruns, key=lambda one: _ORDER.index(one.on)):
-        is_real = one.on in STABILITY
-        columns = stability_columns(one) if is_real else null_columns(one, n_jobs=n_jobs, progress=progress)
-        found.append(columns.reindex(_places(partitions, one)).set_axis(range(len(partitions))))
-        if not is_real:
-            beyond[one.on] = found[-1].pop("beyond")
+    for on in sorted({one.on for one in reruns}, key=_ORDER.index):
+        same = [one for one in reruns if one.on == on]
+        found.append(_columns(partitions, same, random_state=random_state, n_jobs=n_jobs, progress=progress))
+        if on in NULL:
+            beyond[on] = found[-1].pop("beyond")
     if "gaussian" in beyond:
         found.append(_verdicts(beyond).rename("structure").to_frame())
     return pd.concat([pd.DataFrame(index=range(len(partitions))), *found], axis="columns")
+
+
+def _columns(
+    partitions: Sequence[Partition],
+    reruns: Sequence[Reruns],
+    *,
+    random_state: int,
+    n_jobs: int | None,
+    progress: bool | None,
+) -> pd.DataFrame:
+    """Return the columns of reruns of one kind, a row per partition, missing where it did not run again."""
+    places = [_places(partitions, one) for one in reruns]
+    n_twice = np.count_nonzero(np.sum([place >= 0 for place in places], axis=0) > 1)
+    if n_twice:
+        raise ValueError(f"`reruns` on {reruns[0].on!r} must be of different partitions. Got {n_twice} of them twice.")
+    parts = []
+    for one, place in zip(reruns, places, strict=True):
+        if one.on in STABILITY:
+            columns = stability_columns(one)
+        else:
+            columns = null_columns(one, random_state=random_state, n_jobs=n_jobs, progress=progress)
+        parts.append(columns.reindex(place).set_axis(range(len(partitions))))
+    return reduce(lambda first, second: first.where(first.notna(), second), parts)
 
 
 def _verdicts(beyond: dict[str, pd.Series]) -> pd.Series:
@@ -48,11 +72,7 @@ def _verdicts(beyond: dict[str, pd.Series]) -> pd.Series:
 
 
 def _check(partitions: Sequence[Partition], reruns: Sequence[Reruns]) -> None:
-    """Raise if two reruns would give the same columns, or one is of other images."""
-    on = [one.on for one in reruns]
-    twice = sorted({one for one in on if on.count(one) > 1})
-    if twice:
-        raise ValueError(f"`reruns` must differ in what they changed. Got {', '.join(map(repr, twice))} twice.")
+    """Raise if one of the reruns is of other images."""
     for one in reruns:
         if len(one.partitions[0]) != len(partitions[0]):
             raise ValueError(

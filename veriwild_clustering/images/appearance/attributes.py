@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.images.reading import rgb_pixels
+
 __all__ = ["ATTRIBUTES", "UNCERTAIN", "appearance"]
 
 Answers = tuple[NDArray[np.str_], NDArray[np.floating]]
@@ -72,7 +74,7 @@ def appearance(images: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
     >>> appearance([image])[["measured_color", "light", "focus"]].iloc[0].tolist()
     ['red', 'day', 'sharp']
     """
-    images = [_checked(image, row) for row, image in enumerate(images)]
+    images = rgb_pixels(images)
     parts = [_attributes(images[start : start + _CHUNK]) for start in range(0, len(images), _CHUNK)]
     names, confidences = {}, {}
     for name, least in ATTRIBUTES.items():
@@ -81,15 +83,6 @@ def appearance(images: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
         names[name] = pd.Series(np.where(confidence < least, UNCERTAIN, answers), dtype="str")
         confidences[f"{name}_confidence"] = confidence
     return pd.DataFrame(names | confidences)
-
-
-def _checked(image: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
-    if str(image.dtype) != "uint8" or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(
-            f"`images` must be arrays of shape (height, width, 3) and dtype uint8, not empty. "
-            f"Got shape {image.shape} and dtype {image.dtype} at {row} instead."
-        )
-    return np.ascontiguousarray(image)
 
 
 def _attributes(images: Sequence[NDArray[np.uint8]]) -> dict[str, Answers]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.images.quality.brisque import INSTALL, brisque, brisque_is_installed
 from veriwild_clustering.images.quality.damage import blockiness, noise, sharpness
+from veriwild_clustering.images.reading import rgb_pixels
 
 __all__ = ["QUALITY", "Measure", "quality_measures"]
 
@@ -154,8 +155,7 @@ def quality_measures(images: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
     0        0.00        1.00      0.00     0.00
     1        0.43        0.17      0.27     3.58
     """
-    for place, image in enumerate(images):
-        _check_image(image, place)
+    images = rgb_pixels(images)
     table = pd.DataFrame([_grey_measures(image) for image in images], columns=list(QUALITY), dtype=np.float64)
     if brisque_is_installed():
         return table.assign(brisque=brisque(images))
@@ -163,34 +163,27 @@ def quality_measures(images: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
     return table
 
 
-def _check_image(image: NDArray[np.uint8], place: int) -> None:
-    if str(image.dtype) != "uint8" or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(
-            f"`images` must be arrays of shape (height, width, 3) and dtype uint8, not empty. "
-            f"Got shape {image.shape} and dtype {image.dtype} at {place} instead."
-        )
-
-
 def _grey_measures(image: NDArray[np.uint8]) -> dict[str, float]:
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     sigma = noise(grey)
     return {
         "sharpness": sharpness(grey, sigma=np.nan_to_num(sigma)),
-        **_tones(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel() / grey.size),
+        **_tones(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.float64)),
         "noise": sigma,
         "blockiness": blockiness(grey),
     }
 
 
-def _tones(shares: NDArray[np.float64]) -> dict[str, float]:
-    """Return what the histogram of luminance says: shares of pixels per grey level."""
-    levels = np.arange(256) / 255
+def _tones(counts: NDArray[np.float64]) -> dict[str, float]:
+    """Return what the histogram of luminance says: numbers of pixels per grey level."""
+    n_pixels = counts.sum()
+    shares, levels = counts / n_pixels, np.arange(256) / 255
     brightness = shares @ levels
     found = shares[shares > 0]
     return {
         "brightness": brightness,
-        "dark_share": shares[:DARK].sum(),
-        "glare_share": shares[GLARE:].sum(),
+        "dark_share": counts[:DARK].sum() / n_pixels,  # a sum of shares could exceed 1
+        "glare_share": counts[GLARE:].sum() / n_pixels,
         "contrast": np.sqrt(shares @ (levels - brightness) ** 2),
         "entropy": np.abs(found @ np.log2(found)),
     }

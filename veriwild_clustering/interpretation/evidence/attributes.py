@@ -41,7 +41,7 @@ def encode_attributes(images: pd.DataFrame, columns: Sequence[str] | None, *, n_
         chosen = _telling(images)
     else:
         check_known_names("column", columns, list(images.columns))
-        chosen = {name: _certain(name, images[name]) for name in columns}
+        chosen = {name: _known(name, images[name]) for name in columns}
     return [_encode(name, _as_values(name, column, n_bins)) for name, column in chosen.items()]
 
 
@@ -66,7 +66,7 @@ def _encode(name: str, values: pd.Series[Any]) -> Attribute:
 
 def _telling(images: pd.DataFrame) -> dict[str, pd.Series[Any]]:
     """Return the columns that say something, and what follows from others: aspect ratio, part of the day."""
-    found = {str(name): _certain(str(name), column) for name, column in images.items() if _is_attribute(str(name))}
+    found = {str(name): _known(str(name), column) for name, column in images.items() if _is_attribute(str(name))}
     if {"width", "height"} <= found.keys() and "aspect" not in found:
         found["aspect"] = (images["width"] / images["height"].where(images["height"] > 0)).round(2)
     hour = _hour(images)
@@ -89,9 +89,9 @@ def _mostly_known(column: pd.Series[Any] | None) -> bool:
     return column is not None and bool(column.notna().mean() >= 0.5)
 
 
-def _certain(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the column, a measured label that is uncertain as missing: no image *is* uncertain."""
-    return column.where(column != _UNCERTAIN) if name in _MEASURED_LABELS else column
+def _known(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the column, an empty text as missing, and a measured label that is uncertain: no image *is* uncertain."""
+    return column.where(~column.isin(["", _UNCERTAIN] if name in _MEASURED_LABELS else [""]))
 
 
 def _hour(images: pd.DataFrame) -> pd.Series[Any] | None:

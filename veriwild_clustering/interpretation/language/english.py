@@ -49,6 +49,18 @@ class English(Language):
     nothing = "no known attribute stands out"
     under, over = "under", "over"
 
+    def attribute(self, column: str) -> str:
+        """Colour."""
+        return _LABELS.get(column, column.replace("_", " "))
+
+    def value(self, column: str, value: Any) -> str:  # noqa: ARG002 - values of the image table are English
+        """Black."""
+        return str(value)
+
+    def reason(self, reason: str) -> str:
+        """Blurred: sharpness in the lowest 0.2 %."""
+        return reason
+
     def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
         """Cluster 1 (40 images, 33.3 %, 20 vehicles)."""
         facts = [_counted(size, "image"), f"{100 * share:.1f} %"]
@@ -69,8 +81,8 @@ class English(Language):
             text += f"; nearest to cluster {nearest}"
         if contrast is not None:
             here, there = self.percent(contrast.here), self.percent(contrast.there)
-            text += f", told from it by {_label(contrast.column)}: {here} {_named(*contrast[:2])} here, {there} there"
-            text += _where_known(contrast)
+            text += f", told from it by {self.attribute(contrast.column)}: "
+            text += f"{here} {_named(*contrast[:2])} here, {there} there{_where_known(contrast)}"
         return text
 
     def vehicles(self, purity: float, chance: float) -> str:
@@ -102,7 +114,7 @@ class English(Language):
             f"{_place(cluster)} is {self.percent(contrast.here)} {_named(*contrast[:2])}{_where_known(contrast)}"
             for cluster, contrast in told
         ]
-        return f"{text}, split by {_label(told[0][1].column)}: {', '.join(said)}."
+        return f"{text}, split by {self.attribute(told[0][1].column)}: {', '.join(said)}."
 
     def scattered(self, subject: str, n_parts: int, other: str, *, most: float) -> str:
         """Cluster 3 of … is scattered over 14 clusters of …, at most 8 % of it in one."""
@@ -122,10 +134,6 @@ def _counted(number: int, noun: str) -> str:
 
 def _named(column: str, value: Any) -> str:
     return _WORDINGS.get(column, f"with {column} {{}}").replace("{}", str(value))
-
-
-def _label(column: str) -> str:
-    return _LABELS.get(column, column.replace("_", " "))
 
 
 def _where_known(contrast: Contrast) -> str:

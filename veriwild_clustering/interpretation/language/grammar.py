@@ -51,6 +51,18 @@ class Language(ABC):
         return f"{self.under} 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
     @abstractmethod
+    def attribute(self, column: str) -> str:
+        """Name an attribute."""
+
+    @abstractmethod
+    def value(self, column: str, value: Any) -> str:
+        """Write a value beneath the name of its attribute."""
+
+    @abstractmethod
+    def reason(self, reason: str) -> str:
+        """Say why an image is an outlier, given what outlier scores say in English."""
+
+    @abstractmethod
     def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
         """Name a cluster with its size."""
 

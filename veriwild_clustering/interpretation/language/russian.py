@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from veriwild_clustering.interpretation.language.grammar import Claim, Contrast, Language, Part
+from veriwild_clustering.interpretation.language.russian_reasons import reason_in_russian
 
 __all__ = ["Russian"]
 
@@ -122,6 +123,18 @@ class Russian(Language):
     nothing = "ни один известный признак не выделяется"
     under, over = "менее", "более"
 
+    def attribute(self, column: str) -> str:
+        """Цвет."""
+        return _LABELS.get(column, f"признак «{column}»")
+
+    def value(self, column: str, value: Any) -> str:
+        """Чёрные."""
+        return _VALUES.get(column, {}).get(str(value).strip().lower()) or _bin_or_text(value)
+
+    def reason(self, reason: str) -> str:
+        """Размыто: резкость среди 0,2 % самых низких значений."""
+        return reason_in_russian(reason, self.attribute)
+
     def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
         """Кластер 1 (40 изображений, 33,3 %, 20 машин)."""
         facts = [_images(size), f"{_decimal(100 * share, 1)} %"]
@@ -143,10 +156,8 @@ class Russian(Language):
             text += f"; ближайший кластер — {nearest}"
         if contrast is not None:
             here, there = self.percent(contrast.here), self.percent(contrast.there)
-            text += (
-                f", отличие от него — {_label(contrast.column)}: {_named(*contrast[:2])} — {here} здесь и {there} там"
-            )
-            text += _where_known(contrast)
+            text += f", отличие от него — {self.attribute(contrast.column)}: "
+            text += f"{_named(*contrast[:2])} — {here} здесь и {there} там{_where_known(contrast)}"
         return text
 
     def vehicles(self, purity: float, chance: float) -> str:
@@ -155,21 +166,21 @@ class Russian(Language):
         return f"из машин, снятых не один раз, целиком в нём {whole} (случайно было бы {expected})"
 
     def partition(self, algorithm: str, descriptor: str) -> str:
-        """kmeans по osnet."""
-        return f"{algorithm} по {descriptor}"
+        """Разбиения kmeans по osnet."""
+        return f"разбиения {algorithm} по {descriptor}"
 
     def subject(self, cluster: int, partition: str, size: int) -> str:
-        """Кластер 3 из kmeans по osnet (100 изображений)."""
-        return f"Кластер {cluster} из {partition} ({_images(size)})"
+        """Кластер 3 разбиения kmeans по osnet (100 изображений)."""
+        return f"Кластер {cluster} {partition} ({_images(size)})"
 
     def kept(self, subject: str, part: Part, other: str, *, of_part: float) -> str:
-        """Кластер 3 из … — это кластер 1 (97 %) из …; он составляет 45 % этого кластера."""
+        """Кластер 3 … — это кластер 1 (97 %) …; он составляет 45 % этого кластера."""
         made = f"{self.percent(of_part)} {'этого шума' if part.cluster < 0 else 'этого кластера'}"
-        return f"{subject} — это {self._listed([part])} из {other}; он составляет {made}."
+        return f"{subject} — это {self._listed([part])} {other}; он составляет {made}."
 
     def split(self, subject: str, parts: Sequence[Part], other: str, *, asked: bool) -> str:
-        """Кластер 3 … — это кластеры 1 (62 %) и 4 (36 %) из …; эти части различает цвет: в кластере 1 …"""
-        text = f"{subject} — это {self._listed(parts)} из {other}"
+        """Кластер 3 … — это кластеры 1 (62 %) и 4 (36 %) …; эти части различает цвет: в кластере 1 …"""
+        text = f"{subject} — это {self._listed(parts)} {other}"
         told = [(part.cluster, part.contrast) for part in parts if part.contrast is not None]
         if not asked:
             return f"{text}."
@@ -179,12 +190,12 @@ class Russian(Language):
             f"{_place(cluster)} {_named(*contrast[:2])} — {self.percent(contrast.here)}{_where_known(contrast)}"
             for cluster, contrast in told
         ]
-        return f"{text}; эти части различает {_label(told[0][1].column)}: {', '.join(said)}."
+        return f"{text}; эти части различает {self.attribute(told[0][1].column)}: {', '.join(said)}."
 
     def scattered(self, subject: str, n_parts: int, other: str, *, most: float) -> str:
-        """Кластер 3 из … рассеян по 14 кластерам из …, в каждом не больше 8 % его изображений."""
+        """Кластер 3 … рассеян по 14 кластерам …, в каждом не больше 8 % его изображений."""
         clusters = _counted(n_parts, ("кластеру", "кластерам", "кластерам"))
-        return f"{subject} рассеян по {clusters} из {other}, в каждом не больше {self.percent(most)} его изображений."
+        return f"{subject} рассеян по {clusters} {other}, в каждом не больше {self.percent(most)} его изображений."
 
     def _listed(self, parts: Sequence[Part]) -> str:
         clusters = [f"{part.cluster} ({self.percent(part.share)})" for part in parts if part.cluster >= 0]
@@ -220,18 +231,19 @@ def _decimal(number: float, digits: int) -> str:
 
 
 def _named(column: str, value: Any) -> str:
-    """Translate a value of a known vocabulary; a bin's numbers get a decimal comma; another value stays as it is."""
-    text = str(value)
-    if word := _VALUES.get(column, {}).get(text.strip().lower()):
+    """Translate a value of a known vocabulary; another one stands beside what it is a value of."""
+    if word := _VALUES.get(column, {}).get(str(value).strip().lower()):
         return word
+    return _WORDINGS.get(column, f"«{column}» {{}}").replace("{}", _bin_or_text(value))
+
+
+def _bin_or_text(value: Any) -> str:
+    """Translate the name of a bin, whose numbers get a decimal comma; another value stays as it is."""
+    text = str(value)
     for pattern, words in _BINS.items():
         if found := pattern.fullmatch(text):
-            text = words.format(*(number.replace(".", ",") for number in found.groups()))
-    return _WORDINGS.get(column, f"с признаком «{column}»: {{}}").replace("{}", text)
-
-
-def _label(column: str) -> str:
-    return _LABELS.get(column, f"признак «{column}»")
+            return words.format(*(number.replace(".", ",") for number in found.groups()))
+    return text
 
 
 def _where_known(contrast: Contrast) -> str:

@@ -29,13 +29,13 @@ def known_of(values: pd.DataFrame, words: Wording) -> str:
     return words.say("known_of", n=words.count(known)) if missing else ""
 
 
-def share_bars(column: str, values: pd.DataFrame, words: Wording, *, n: int) -> dict[str, Any]:
+def share_bars(values: pd.DataFrame, words: Wording, *, n: int) -> dict[str, Any]:
     """Return the `n` most frequent values of one column of a cluster: share, interval, share overall, lift."""
     notes = [known_of(values, words)]
     if len(values) > n:
         notes.append(words.say("more", n=words.count(len(values) - n)))
     bars = [
-        _bar(row, other=row["overall_share"], span=(row["low"], row["high"]))
+        _bar(row, words, other=row["overall_share"], span=(row["low"], row["high"]))
         | {
             "texts": [
                 f"{words.percent(row['share'])} ({words.span(row['low'], row['high'])})",
@@ -45,14 +45,14 @@ def share_bars(column: str, values: pd.DataFrame, words: Wording, *, n: int) -> 
         }
         for row in values.head(n).to_dict("records")
     ]
-    return {"name": column.replace("_", " "), "note": ", ".join(filter(None, notes)), "bars": bars}
+    return {"name": words.attribute(values["column"].iloc[0]), "note": ", ".join(filter(None, notes)), "bars": bars}
 
 
 def difference_bars(differences: pd.DataFrame, words: Wording) -> list[dict[str, Any]]:
     """Return the values in which two groups differ, by column: share here and there, difference with its interval."""
     return [
         {
-            "name": str(column).replace("_", " "),
+            "name": words.attribute(str(column)),
             "note": "",
             "bars": [_difference_bar(row, words) for row in values.to_dict("records")],
         }
@@ -67,13 +67,13 @@ def _difference_bar(row: dict[Any, Any], words: Wording) -> dict[str, Any]:
         f"{words.points(row['difference'])} ({words.points(row['low'])}\u00a0…\u00a0{words.points(row['high'])})"
     )
     texts = [words.percent(row["share"]), words.percent(row["other_share"]), difference]
-    return _bar(row, other=row["other_share"], span=span) | {"texts": texts}
+    return _bar(row, words, other=row["other_share"], span=span) | {"texts": texts}
 
 
-def _bar(row: dict[Any, Any], *, other: float, span: tuple[float, float]) -> dict[str, Any]:
+def _bar(row: dict[Any, Any], words: Wording, *, other: float, span: tuple[float, float]) -> dict[str, Any]:
     low, high = np.clip(span, 0, 1)
     return {
-        "value": str(row["value"]),
+        "value": words.value(row["column"], row["value"]),
         **{
             name: round(100 * float(share), 1)
             for name, share in {"share": row["share"], "low": low, "high": high, "other": other}.items()

@@ -40,13 +40,14 @@ def write_cluster_pages(
     Parameters
     ----------
     folder : str or Path
-        Where the pages go; made if need be. Pages of the same name are replaced, other files stay.
+        Where the pages go; made if need be. Pages of the same name are replaced, pages of clusters that are no
+        more are removed, other files stay.
     dataset : Dataset
         The images; its `origin` opens the index.
     partition : Partition
         The clusters.
     language : {"en", "ru"}, default="en"
-        The language of the pages. Attributes and their values stay as they are in the image table.
+        The language of the pages. Colours, types, views and the like are translated; other values stay.
     columns : sequence of str, optional
         The attributes to speak of; by default those that `profile` finds.
     n_exemplars : int, default=12
@@ -112,4 +113,13 @@ def write_cluster_pages(
     index = write_page(
         folder / "index.html", "cluster_index.html", **book.index(n_noise=n_exemplars, random_state=random_state)
     )
+    _remove_pages_from(book.n_pages, folder)
     return [index, *pages]
+
+
+def _remove_pages_from(cluster: int, folder: Path) -> None:
+    """Remove what an earlier partition of more clusters has left."""
+    for page in folder.glob("cluster_*.html"):
+        number = page.stem.removeprefix("cluster_")
+        if number.isdecimal() and int(number) >= cluster and page.name == page_name(int(number)):
+            page.unlink()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.partition import NOISE
+from veriwild_clustering.interpretation.evidence.attributes import vehicle_codes
 from veriwild_clustering.interpretation.summaries import ClusterSummaries
 from veriwild_clustering.reporting.galleries import Album
 from veriwild_clustering.reporting.pages.attribute_bars import (
@@ -109,7 +110,7 @@ class ClusterBook:
         words, partition, images = self.words, self.summaries.partition, self.dataset.images
         facts = {"images": words.count(len(partition))}
         if "vehicle_id" in images:
-            facts["vehicles"] = words.count(images["vehicle_id"].nunique())
+            facts["vehicles"] = words.count(vehicle_codes(images).max(initial=-1) + 1)
         facts["clusters"] = words.count(partition.n_clusters)
         facts["noise"] = words.percent(partition.noise_fraction, decimals=1)
         if self.outliers is not None:
@@ -153,8 +154,8 @@ class ClusterBook:
     def _vehicles(self, rows: Any) -> list[str]:
         if "vehicle_id" not in self.dataset.images:
             return [""] * len(rows)
-        known = self.dataset.images["vehicle_id"].iloc[rows].fillna("").astype(str)
-        return [self.words.say("vehicle", vehicle=vehicle) if vehicle else "" for vehicle in known]
+        vehicles = self.dataset.images["vehicle_id"].iloc[rows]
+        return ["" if pd.isna(one) or one == "" else self.words.say("vehicle", vehicle=one) for one in vehicles]
 
     def _borderline(self, cluster: int) -> list[dict[str, str]]:
         doubtful = _of(self.summaries.borderline, cluster)
@@ -169,14 +170,14 @@ class ClusterBook:
     def _attributes(self, cluster: int) -> list[dict[str, Any]]:
         profile = _of(self.summaries.profile, cluster)
         shown = telling_columns(profile[~profile["column"].isin(_IN_SOURCES)], _MAX_ATTRIBUTES)
-        return [share_bars(column, values, self.words, n=_MAX_VALUES) for column, values in shown]
+        return [share_bars(values, self.words, n=_MAX_VALUES) for _, values in shown]
 
     def _sources(self, cluster: int) -> dict[str, Any]:
         everywhere = self.summaries.sources
         own = _of(everywhere, cluster)
         cameras = own[own["column"] == "camera"]
         return {
-            "cameras": [share_bars("", cameras, self.words, n=_MAX_CAMERAS)] if len(cameras) else [],
+            "cameras": [share_bars(cameras, self.words, n=_MAX_CAMERAS) | {"name": ""}] if len(cameras) else [],
             "hours": hour_columns(everywhere[everywhere["column"] == "hour"], cluster, self.words),
         }
 
@@ -221,7 +222,7 @@ class ClusterBook:
         counts = {"shown": self.words.count(len(shown)), "total": self.words.count(len(rows))}
         return {
             "cut": self.words.say("outliers_cut", **counts) if len(shown) < len(rows) else "",
-            "tiles": self._tiles(shown, [str(reason) for reason in self.outliers.reasons[shown]]),
+            "tiles": self._tiles(shown, [self.words.reason(str(reason)) for reason in self.outliers.reasons[shown]]),
         }
 
 
@@ -231,5 +232,8 @@ def _of(table: pd.DataFrame, cluster: int) -> pd.DataFrame:
 
 def _claims_in(text: str) -> str:
     """Return the first sentence of a description, without the name and the size that stand beside it."""
-    said = re.split(r"(?<=\.) (?=[A-ZА-Я])", text.partition(": ")[2], maxsplit=1)[0]
+    said = text.partition(": ")[2]
+    # A claim ends with its lift in parentheses, so a full stop within a value ends no sentence.
+    first = re.match(r"(.*?\)\.|[^.]*\.) [A-ZА-Я]", said)
+    said = first[1] if first else said
     return said[:1].upper() + said[1:]

@@ -50,7 +50,7 @@ def write_comparison_page(
     dataset : Dataset
         The images; its `origin` opens the page.
     language : {"en", "ru"}, default="en"
-        The language of the page. Attributes and their values stay as they are in the image table.
+        The language of the page. Colours, types, views and the like are translated; other values stay.
     columns : sequence of str, optional
         The attributes that may tell the parts of a cluster apart; by default those that `profile` finds.
     n_images : int, default=6

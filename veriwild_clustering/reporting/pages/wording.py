@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from veriwild_clustering.core.validation import check_choice
+from veriwild_clustering.interpretation.language.languages import language_of
 
 __all__ = ["Wording", "wording"]
 
@@ -27,7 +28,10 @@ class Wording:
 
     def count(self, number: Any) -> str:
         """Write a whole number with its thousands apart."""
-        return "–" if pd.isna(number) else self._localized(f"{number:,.0f}")
+        if pd.isna(number):
+            return "–"
+        apart = self.language == "en" or abs(number) >= 10_000  # Russian leaves four digits together
+        return self._localized(f"{number:,.0f}" if apart else f"{number:.0f}")
 
     def decimal(self, number: Any, *, n: int = 2) -> str:
         """Write a number with `n` decimals."""
@@ -56,6 +60,18 @@ class Wording:
     def keep(self, text: str) -> str:
         """Keep numbers and their percent signs on one line."""
         return text.replace(" %", f"{_FIXED}%")
+
+    def attribute(self, column: str) -> str:
+        """Name an attribute."""
+        return language_of(self.language).attribute(column)
+
+    def value(self, column: str, value: Any) -> str:
+        """Write a value beneath the name of its attribute."""
+        return language_of(self.language).value(column, value)
+
+    def reason(self, reason: str) -> str:
+        """Say why an image is an outlier."""
+        return language_of(self.language).reason(reason)
 
     def say(self, name: str, **values: Any) -> str:
         """Return the text `name` with `values` filled in."""
@@ -93,7 +109,7 @@ _TEXTS = {
     "border_note": (
         "The most doubtful images first, each with the other cluster to which it leans and how much farther that "
         "one's centre is than its own.",
-        "Сначала самые спорные: к какому кластеру изображение близко и насколько центр того дальше, чем своего.",
+        "Сначала самые спорные: к какому кластеру изображение близко и насколько центр того дальше своего.",
     ),
     "cluster": ("Cluster {cluster}", "Кластер {cluster}"),
     "clusters": ("clusters", "кластеров"),
@@ -112,7 +128,10 @@ _TEXTS = {
         "Показано самых больших кластеров: {shown} из {total}.",
     ),
     "difference": ("difference, points", "разница, п.\u00a0п."),
-    "differences": ("What tells it from cluster {other}, the nearest", "Чем он отличается от ближайшего, {other}"),
+    "differences": (
+        "What tells it from cluster {other}, the nearest",
+        "Чем он отличается от ближайшего кластера {other}",
+    ),
     "differences_none": (
         "No known attribute differs clearly between the two.",
         "Ни один известный признак их явно не различает.",
@@ -137,7 +156,7 @@ _TEXTS = {
         "Ленты от кластеров первого разбиения к кластерам второго",
     ),
     "here": ("here", "здесь"),
-    "here_within": ("here (95 % interval)", "здесь (95 % интервал)"),
+    "here_within": ("here (95 % interval)", "здесь (95-процентный интервал)"),
     "home": (
         "Made by veriwild_clustering {version}. This page loads nothing from the network.",
         "Сделано veriwild_clustering {version}. Страница ничего не загружает из сети.",
@@ -165,7 +184,7 @@ _TEXTS = {
         "Images that belong to no cluster: {n}. Some of them, drawn at random:",
         "Изображений вне кластеров: {n}. Некоторые из них, выбранные случайно:",
     ),
-    "of_all": ("{share} of all", "{share} всех"),
+    "of_all": ("{share} of all", "{share} от всех"),
     "origin": ("The data.", "Данные."),
     "others": ("others", "прочие"),
     "outliers": ("Flagged as outliers", "Отмечены как выбросы"),
@@ -177,7 +196,7 @@ _TEXTS = {
     ),
     "part_noise": ("Part in the noise: {share}, images: {count}", "Часть в шуме: {share}, изображений: {count}"),
     "purity": ("vehicles wholly in it", "машины целиком в нём"),
-    "purity_note": ("95 % interval {span}, by chance {chance}", "95 % интервал {span}, случайно {chance}"),
+    "purity_note": ("95 % interval {span}, by chance {chance}", "95-процентный интервал {span}, случайно {chance}"),
     "second": ("Second", "Второе"),
     "share": ("share", "доля"),
     "skip": ("Skip to the content", "К содержанию"),
