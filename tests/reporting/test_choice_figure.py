@@ -87,4 +87,4 @@ def test_dollar_signs_in_names_are_drawn(tmp_path) -> None:
     one = leaderboard(sweep(Descriptor("$x^$", points), {"kmeans": {"n_clusters": [3]}}))
     fig, axes = plot_choice(one, choose(one))
     fig.savefig(tmp_path / "figure.png")
-    assert axes[0, 0].get_ylabel() == "$x^$"
+    assert axes[0, 0].get_ylabel() == r"\$x^\$"

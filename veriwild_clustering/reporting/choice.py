@@ -14,7 +14,7 @@ from veriwild_clustering.core.validation import check_known_names
 from veriwild_clustering.evaluation.choice.choosing import limits_of, picks_of_rules
 from veriwild_clustering.evaluation.choice.evidence import evidence
 from veriwild_clustering.evaluation.choice.rules import RULES
-from veriwild_clustering.reporting.style import INK, THEME, heading, palette
+from veriwild_clustering.reporting.style import INK, THEME, heading, literal, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,7 +110,7 @@ def plot_choice(
             _draw_rules(line[-1], picks[name], rules, colors=colors)
             for ax in line if is_chosen else ():
                 ax.axvline(chosen["n_clusters"], color=INK, linewidth=0.8, linestyle=":", zorder=0)
-            line[0].set_ylabel(fill(name, 22), fontweight="bold")
+            line[0].set_ylabel(literal(fill(name, 22)), fontweight="bold")
         for column, criterion in enumerate(shown):
             axes[0, column].set_title(_CRITERIA[criterion])
             if criterion not in {"gap", "silhouette"}:

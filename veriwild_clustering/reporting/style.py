@@ -27,6 +27,7 @@ __all__ = [
     "cap_legend",
     "halo",
     "heading",
+    "literal",
     "named_color",
     "names_above",
     "palette",
@@ -58,7 +59,6 @@ THEME: Any = {
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "text.color": INK,
-    "text.parse_math": False,  # names with dollar signs are names
     "xtick.color": "#57606a",
     "xtick.labelsize": 8.5,
     "ytick.color": "#57606a",
@@ -206,12 +206,17 @@ def heading(fig: Figure, text: str) -> None:
 def wrap_title(fig: Figure | SubFigure, text: str) -> str:
     """Return the lines of a title broken so that they fit the width of the figure."""
     width = max(30, int(fig.bbox.width / fig.dpi * 13))
-    return "\n".join(fill(line, width) for line in text.splitlines())
+    return literal("\n".join(fill(line, width) for line in text.splitlines()))
+
+
+def literal(text: str) -> str:
+    """Return text in which matplotlib takes no dollar signs for the bounds of a formula."""
+    return text.replace("$", r"\$")
 
 
 def names_above(ax: Axes, names: Sequence[str] | pd.Index, *, rotation: float = 35) -> None:
     """Name the columns of a heat map above it and take its frame and tick marks away."""
-    ax.set_xticks(range(len(names)), [fill(str(name), 24) for name in names], rotation=rotation,
+    ax.set_xticks(range(len(names)), [literal(fill(str(name), 24)) for name in names], rotation=rotation,
                   ha="left" if rotation else "center", rotation_mode="anchor")  # fmt: skip
     ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
