@@ -123,8 +123,9 @@ def neighbor_graph(
     Exact up to 50,000 rows, O(n² d). Beyond, the rows are split into lists by k-means, and a query visits the lists
     nearest to it: as many as it takes to find 98 % of the true neighbours of a random sample of rows, at most 128; the
     graph says how many and what recall that gave. O(n^1.5 d) where as many lists do however many rows there are, up to
-    O(n² d) times a few hundredths where neighbours scatter over lists, as in many dimensions without groups. FAISS holds
-    a float32 copy of the rows: search a PCA space rather than thousands of features.
+    O(n² d) times a few hundredths where neighbours scatter over lists, as in many dimensions without groups.
+
+    FAISS holds a float32 copy of the rows: search a PCA space rather than thousands of features.
 
     References
     ----------
