@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.clustering.grid import FAMILIES, Task
+from veriwild_clustering.core.classes import encode, units
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.progress import bars, track
 from veriwild_clustering.core.reruns import Repeat, Reruns, by_space
-from veriwild_clustering.core.validation import check_choice, check_int, check_rows
+from veriwild_clustering.core.validation import check_choice, check_int
 from veriwild_clustering.descriptors.null_data import NULLS, null_descriptor
 
 __all__ = ["rerun"]
@@ -125,9 +126,9 @@ def rerun(
     given = _checked(partitions, check_choice("on", on, _ON))
     n_repeats = check_int("n_repeats", n_repeats, low=2)
     rng = np.random.default_rng(check_int("random_state", random_state, low=0, high=2**32))
-    units = _units(given, on, groups)
+    drawn_with = _units(given, on, groups)
     max_rows = check_int("max_rows", max_rows, low=_FEWEST_ROWS)
-    draws = [*islice(_draws(on, units, max_rows=max_rows, rng=rng), n_repeats)]
+    draws = [*islice(_draws(on, drawn_with, max_rows=max_rows, rng=rng), n_repeats)]
     spaces = by_space({i: partition for i, partition in enumerate(given) if on != "seeds" or _has_seed(partition)})
     jobs = [
         delayed(_run)(_bare(space), [_setting(given[i], draw, on) for i in places], on=on, draw=draw)
@@ -168,41 +169,37 @@ def _units(partitions: Sequence[Partition], on: str, groups: ArrayLike | None) -
     usable = np.logical_or.reduce([space.valid for space, _ in by_space(dict(enumerate(partitions)))])
     codes = np.arange(n_images)
     if groups is not None:
-        import pandas as pd
-
-        values = pd.Series(check_rows("groups", groups, n_images)).to_numpy(dtype=object, copy=True)
-        values[values == ""] = None
-        codes = pd.factorize(values)[0].astype(np.int64)
-        codes = np.where(codes < 0, codes.max(initial=-1) + 1 + np.arange(n_images), codes)
-    units = np.full(n_images, -1)
-    units[usable] = np.unique(codes[usable], return_inverse=True)[1]
-    if units.max() + 1 < _FEWEST_ROWS:
+        codes = units(encode("groups", groups, n_images))
+    drawn_with = np.full(n_images, -1)
+    drawn_with[usable] = np.unique(codes[usable], return_inverse=True)[1]
+    n_units = drawn_with.max() + 1
+    if n_units < _FEWEST_ROWS:
         what = "images" if groups is None else "groups"
-        raise ValueError(f"Nothing can be drawn of {units.max() + 1} usable {what}: {_FEWEST_ROWS} are the fewest.")
-    return units
+        raise ValueError(f"Nothing can be drawn of {n_units} usable {what}: {_FEWEST_ROWS} are the fewest.")
+    return drawn_with
 
 
-def _draws(on: str, units: NDArray[np.int64], *, max_rows: int, rng: np.random.Generator) -> Iterator[_Draw]:
+def _draws(on: str, drawn_with: NDArray[np.int64], *, max_rows: int, rng: np.random.Generator) -> Iterator[_Draw]:
     """Yield draws without end: both halves of one split after the other, else the same rows with other seeds."""
-    order, none = rng.permutation(units.max() + 1), np.arange(0)
-    rows = _rows_of(order, units, max_rows)
+    order, none = rng.permutation(drawn_with.max() + 1), np.arange(0)
+    rows = _rows_of(order, drawn_with, max_rows)
     while on not in _HALVES:
         yield _Draw(rows, none, int(rng.integers(2**31)))
     while True:
-        one, other = (_rows_of(half, units, max_rows) for half in np.array_split(order, 2))
+        one, other = (_rows_of(half, drawn_with, max_rows) for half in np.array_split(order, 2))
         places = on == "half samples"
         yield _Draw(one, other if places else none, 0)
         yield _Draw(other, one if places else none, 0)
         order = rng.permutation(order)
 
 
-def _rows_of(chosen: NDArray[np.int64], units: NDArray[np.int64], max_rows: int) -> NDArray[np.int64]:
+def _rows_of(chosen: NDArray[np.int64], drawn_with: NDArray[np.int64], max_rows: int) -> NDArray[np.int64]:
     """Return the rows of the chosen units, in ascending order: of as many units as fit."""
-    sizes = np.bincount(units[units >= 0])
+    sizes = np.bincount(drawn_with[drawn_with >= 0])
     fitting = max(1, int(np.searchsorted(np.cumsum(sizes[chosen]), max_rows, side="right")))
     is_chosen = np.zeros(len(sizes) + 1, dtype=bool)  # the last, which −1 finds, is of the rows without a unit
     is_chosen[chosen[:fitting]] = True
-    return np.flatnonzero(is_chosen[units])
+    return np.flatnonzero(is_chosen[drawn_with])
 
 
 def _has_seed(partition: Partition) -> bool:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.classes import encode
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.validation import check_choice
 from veriwild_clustering.evaluation.contingency import MEASURES, Contingency
-from veriwild_clustering.evaluation.external import encode
 from veriwild_clustering.evaluation.internal import INTERNAL_METRICS, scores_in_spaces
 
 __all__ = ["agreement", "aligned", "cross_space_scores", "pair_consistency", "pairs_of_codes", "pairwise_ari"]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.classes import encode
 from veriwild_clustering.core.partition import Partition
-from veriwild_clustering.core.validation import check_rows
 from veriwild_clustering.evaluation.contingency import MEASURES, Contingency
 
-__all__ = ["encode", "external_scores", "hungarian_accuracy", "scores_of_codes"]
+__all__ = ["external_scores", "hungarian_accuracy", "scores_of_codes"]
 
 
 def external_scores(partition: Partition, truth: ArrayLike) -> dict[str, float]:
@@ -105,14 +103,6 @@ def hungarian_accuracy(labels: ArrayLike, truth: ArrayLike) -> float:
     known = codes >= 0
     clusters = np.where(given < 0, 0, 1 + pd.factorize(given)[0])
     return _accuracy(Contingency(clusters[known], codes[known])) if known.any() else float("nan")
-
-
-def encode(name: str, values: Any, n_images: int) -> NDArray[np.int64]:
-    """Return `values` as numbers from 0, −1 where NaN, None or the empty string stands for a missing value."""
-    check_rows(name, values, n_images)
-    array = pd.Series(values).to_numpy(dtype=object, copy=True)
-    array[array == ""] = None
-    return np.asarray(pd.factorize(array)[0], dtype=np.int64)
 
 
 def scores_of_codes(labels: NDArray[np.int32], codes: NDArray[np.int64]) -> dict[str, float]:

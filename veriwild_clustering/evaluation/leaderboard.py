@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.classes import encode
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.reruns import Reruns
 from veriwild_clustering.core.validation import check_known_names
 from veriwild_clustering.evaluation.agreement import aligned, pairs_of_codes, pairwise_ari
-from veriwild_clustering.evaluation.external import encode, scores_of_codes
+from veriwild_clustering.evaluation.external import scores_of_codes
 from veriwild_clustering.evaluation.internal import scores_in_spaces
 from veriwild_clustering.evaluation.rendering import four_digits, in_words, styled
 from veriwild_clustering.evaluation.trust.columns import trust_columns

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from veriwild_clustering.core.classes import encode, units
 from veriwild_clustering.core.validation import check_int, check_rows
 from veriwild_clustering.outliers.calibration import joint_evidence, outlier_threshold
 from veriwild_clustering.outliers.consensus import consensus
@@ -89,11 +90,12 @@ def compare_detectors(
     truth = None if damaged is None else check_rows("damaged", damaged, len(joined)).astype(bool)[known]
     if truth is not None and truth.all() == truth.any():
         raise ValueError(f"`damaged` must have True and False. Got {truth[0]} alone among the images with all parts.")
-    units = np.arange(len(table)) if vehicles is None else _units(check_rows("vehicles", vehicles, len(joined))[known])
+    each = np.arange(len(table))
+    drawn_with = each if vehicles is None else units(encode("vehicles", vehicles, len(joined)))[known]
     rows = list(_rows(table, joined.groups))
     once = np.ones((1, len(table)))
     found = np.stack([row.figures(once, truth) for row in rows])
-    samples = _samples(units, n_repeats, random_state)
+    samples = _samples(drawn_with, n_repeats, random_state)
     drawn = np.concatenate([np.stack([row.figures(sample, truth) for row in rows]) for sample in samples], axis=1)
     columns: dict[str, Any] = {"source": [row.source for row in rows], "detector": [row.detector for row in rows]}
     for place, name in enumerate(_FIGURES if truth is not None else _FIGURES[:2]):
@@ -156,17 +158,10 @@ def _rows(table: pd.DataFrame, groups: Sequence[str]) -> Iterator[_Row]:
     yield _Row("consensus", _WHOLE, joint_evidence(table, groups), None)
 
 
-def _units(vehicles: NDArray[Any]) -> NDArray[np.int64]:
-    """Return what each image is drawn with: its vehicle, or itself where that is unknown."""
-    names = pd.Series(vehicles, dtype=object)
-    codes = pd.factorize(names.where(names != ""))[0]
-    return np.where(codes < 0, len(codes) + np.arange(len(codes)), codes)
-
-
-def _samples(units: NDArray[np.generic], n_repeats: int, random_state: int | None) -> Iterator[NDArray[np.float64]]:
+def _samples(unit_of: NDArray[np.generic], n_repeats: int, random_state: int | None) -> Iterator[NDArray[np.float64]]:
     """Yield how often each bootstrap sample of the units holds each image, some samples at a time."""
     rng = np.random.default_rng(random_state)
-    names, unit = np.unique(units, return_inverse=True)
+    names, unit = np.unique(unit_of, return_inverse=True)
     for start in range(0, n_repeats, _BATCH):
         drawn = [rng.integers(len(names), size=len(names)) for _ in range(start, min(start + _BATCH, n_repeats))]
         yield np.stack([np.bincount(sample, minlength=len(names))[unit] for sample in drawn]).astype(np.float64)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from veriwild_clustering.core.classes import encode
 from veriwild_clustering.evaluation.choice.choosing import picks_of_rules
 from veriwild_clustering.evaluation.choice.evidence import evidence
 from veriwild_clustering.evaluation.choice.rules import rule_for
-from veriwild_clustering.evaluation.external import encode, scores_of_codes
+from veriwild_clustering.evaluation.external import scores_of_codes
 from veriwild_clustering.evaluation.leaderboard import Leaderboard
 
 __all__ = ["regret"]

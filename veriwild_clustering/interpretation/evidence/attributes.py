@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.classes import encode
 from veriwild_clustering.core.validation import check_int, check_known_names
 
 __all__ = ["Attribute", "encode_attributes", "encode_sources", "vehicle_codes"]
@@ -55,8 +56,7 @@ def vehicle_codes(images: pd.DataFrame) -> NDArray[np.int64]:
     """Return a number per image that images of one vehicle share; −1 where the vehicle is not known."""
     if "vehicle_id" not in images:
         return np.full(len(images), -1)
-    vehicles = images["vehicle_id"]
-    return pd.factorize(vehicles.where(vehicles != ""))[0]
+    return encode("vehicle_id", images["vehicle_id"], len(images))
 
 
 def _encode(name: str, values: pd.Series[Any]) -> Attribute:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.classes import units
 from veriwild_clustering.interpretation.evidence.attributes import Attribute
 
 __all__ = ["MAX_FALSE_SHARE", "Tally", "difference_interval", "difference_p", "excess_p", "q_values", "wilson_interval"]
@@ -57,9 +58,9 @@ class Tally:
     def effective(self) -> NDArray[np.float64]:
         """Effective number of observations of each group, (Σ m)² / Σ m² with m images of a vehicle in it."""
         vehicles = self.vehicles[self._used]
-        n_units = int(self.vehicles.max(initial=-1)) + 1 + len(vehicles)
-        units = np.where(vehicles < 0, n_units - 1 - np.arange(len(vehicles)), vehicles)
-        codes, pairs = pd.factorize(self.groups[self._used].astype(np.int64) * n_units + units)
+        observed = units(vehicles)
+        n_units = int(observed.max(initial=-1)) + 1
+        codes, pairs = pd.factorize(self.groups[self._used].astype(np.int64) * n_units + observed)
         counts, groups = np.bincount(codes), pairs // n_units
         total, squares = (np.bincount(groups, weights=counts**power, minlength=self.n_groups) for power in (1, 2))
         return total**2 / np.maximum(squares, 1)
