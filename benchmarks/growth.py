@@ -98,7 +98,7 @@ def _draw(curves: Curves, path: str) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from veriwild_clustering.reporting.style import OUTLINE, THEME, palette
+    from veriwild_clustering.reporting.figures.style import OUTLINE, THEME, palette
 
     sizes = np.array(sorted({size for points in curves.values() for size in points}))
     panels = {"Time of one fit, s": ("seconds", 1), "Peak memory of the process, GiB": ("peak_memory", 2**30)}

@@ -143,5 +143,5 @@ def _all_pairs(codes: NDArray[np.uint64]) -> list[int]:
     index = faiss.IndexBinaryFlat(64)
     index.add(codes.view(np.uint8).reshape(-1, 8))
     limits, _, others = index.range_search(codes.view(np.uint8).reshape(-1, 8), _APART + 1)
-    rows = np.repeat(np.arange(len(codes)), np.diff(limits.astype(np.int64)))
+    rows = np.repeat(np.arange(len(codes)), np.diff(limits).astype(np.int64))
     return np.unique(rows[others < rows]).tolist()

@@ -52,21 +52,21 @@ from .outliers.consensus import consensus as consensus
 from .outliers.detection import detect_outliers as detect_outliers
 from .outliers.quality import quality_outliers as quality_outliers
 from .outliers.scores import OutlierScores as OutlierScores
-from .reporting.charts import plot_knee as plot_knee
-from .reporting.charts import plot_outliers as plot_outliers
-from .reporting.charts import plot_profile as plot_profile
-from .reporting.charts import plot_scores as plot_scores
-from .reporting.choice import plot_choice as plot_choice
-from .reporting.comparison import plot_agreement as plot_agreement
-from .reporting.comparison import plot_flow as plot_flow
 from .reporting.export import export_partition as export_partition
-from .reporting.galleries import plot_gallery as plot_gallery
-from .reporting.maps import plot_map as plot_map
+from .reporting.figures.charts import plot_knee as plot_knee
+from .reporting.figures.charts import plot_outliers as plot_outliers
+from .reporting.figures.charts import plot_profile as plot_profile
+from .reporting.figures.charts import plot_scores as plot_scores
+from .reporting.figures.choice import plot_choice as plot_choice
+from .reporting.figures.comparison import plot_agreement as plot_agreement
+from .reporting.figures.comparison import plot_flow as plot_flow
+from .reporting.figures.galleries import plot_gallery as plot_gallery
+from .reporting.figures.maps import plot_map as plot_map
+from .reporting.figures.variance import plot_explained_variance as plot_explained_variance
 from .reporting.pages.cluster_pages import write_cluster_pages as write_cluster_pages
 from .reporting.pages.comparison_page import write_comparison_page as write_comparison_page
 from .reporting.pages.html_report import write_report as write_report
 from .reporting.pages.interactive import interactive_map as interactive_map
-from .reporting.variance import plot_explained_variance as plot_explained_variance
 from .samples.draw import draw_sample as draw_sample
 
 __version__: str

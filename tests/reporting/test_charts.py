@@ -20,8 +20,8 @@ from veriwild_clustering import (
     profile,
     transform,
 )
-from veriwild_clustering.reporting.comparison import flows
-from veriwild_clustering.reporting.style import NOISE_COLOR, palette
+from veriwild_clustering.reporting.figures.comparison import flows
+from veriwild_clustering.reporting.figures.style import NOISE_COLOR, palette
 
 
 @pytest.fixture

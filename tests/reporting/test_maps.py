@@ -9,9 +9,9 @@ from matplotlib.colors import to_hex, to_rgb
 from sklearn.decomposition import PCA
 
 from veriwild_clustering import Descriptor, Partition, plot_map, transform
-from veriwild_clustering.reporting.maps import stratified_rows
-from veriwild_clustering.reporting.marks import MAX_DOTS
-from veriwild_clustering.reporting.style import NOISE_COLOR, named_color, palette
+from veriwild_clustering.reporting.figures.maps import stratified_rows
+from veriwild_clustering.reporting.figures.marks import MAX_DOTS
+from veriwild_clustering.reporting.figures.style import NOISE_COLOR, named_color, palette
 
 
 def _scatter(ax, label):

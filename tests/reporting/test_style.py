@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
-from veriwild_clustering.reporting import style
+from veriwild_clustering.reporting.figures import style
 
 
 def _lab(colors: list[str]) -> np.ndarray:

@@ -19,7 +19,7 @@ from veriwild_clustering.core.storage.image_store import ImageStore
 
 __all__ = ["Work", "in_chunks", "one_opencv_thread"]
 
-_PACKAGES = frozenset({"image-quality", "ImageHash", "numpy", "opencv-python-headless", "pillow", "scipy"})
+_PACKAGES = frozenset({"image-quality", "ImageHash", "numpy", "opencv-contrib-python-headless", "pillow", "scipy"})
 
 Work = Callable[[ImageStore, list[str]], pd.DataFrame]
 

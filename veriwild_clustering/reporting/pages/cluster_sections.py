@@ -16,7 +16,8 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.partition import NOISE
 from veriwild_clustering.interpretation.evidence.attributes import vehicle_codes
 from veriwild_clustering.interpretation.summaries import ClusterSummaries
-from veriwild_clustering.reporting.galleries import Album
+from veriwild_clustering.reporting.figures.galleries import Album
+from veriwild_clustering.reporting.figures.style import palette
 from veriwild_clustering.reporting.pages.attribute_bars import (
     difference_bars,
     hour_columns,
@@ -24,7 +25,6 @@ from veriwild_clustering.reporting.pages.attribute_bars import (
     telling_columns,
 )
 from veriwild_clustering.reporting.pages.wording import Wording
-from veriwild_clustering.reporting.style import palette
 
 if TYPE_CHECKING:
     from veriwild_clustering.outliers.scores import OutlierScores

@@ -16,11 +16,11 @@ from veriwild_clustering.core.validation import check_int, check_rows
 from veriwild_clustering.evaluation.agreement import agreement
 from veriwild_clustering.interpretation.comparisons import PartitionComparison, compare_partitions
 from veriwild_clustering.interpretation.exemplars import exemplars
-from veriwild_clustering.reporting.comparison import OTHERS, flows, plot_flow
-from veriwild_clustering.reporting.galleries import Album
+from veriwild_clustering.reporting.figures.comparison import OTHERS, flows, plot_flow
+from veriwild_clustering.reporting.figures.galleries import Album
+from veriwild_clustering.reporting.figures.style import palette
 from veriwild_clustering.reporting.pages.page import chart, write_page
 from veriwild_clustering.reporting.pages.wording import Wording, wording
-from veriwild_clustering.reporting.style import palette
 
 __all__ = ["write_comparison_page"]
 

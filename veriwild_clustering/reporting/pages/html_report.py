@@ -12,8 +12,8 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.validation import check_int, check_rows
-from veriwild_clustering.reporting.galleries import Album
-from veriwild_clustering.reporting.maps import check_projection
+from veriwild_clustering.reporting.figures.galleries import Album
+from veriwild_clustering.reporting.figures.maps import check_projection
 from veriwild_clustering.reporting.pages.interactive import map_fragment
 from veriwild_clustering.reporting.pages.page import plotly_js, write_page
 from veriwild_clustering.reporting.pages.sections import (

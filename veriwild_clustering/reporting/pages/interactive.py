@@ -20,10 +20,10 @@ from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_int, check_known_names
 from veriwild_clustering.images.quality.measures import QUALITY
-from veriwild_clustering.reporting.galleries import thumbnail_uris
-from veriwild_clustering.reporting.maps import axis_names, check_projection, stratified_rows
+from veriwild_clustering.reporting.figures.galleries import thumbnail_uris
+from veriwild_clustering.reporting.figures.maps import axis_names, check_projection, stratified_rows
+from veriwild_clustering.reporting.figures.style import INK, NOISE_COLOR, palette
 from veriwild_clustering.reporting.pages.page import plotly_js, render, write_page
-from veriwild_clustering.reporting.style import INK, NOISE_COLOR, palette
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

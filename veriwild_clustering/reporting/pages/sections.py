@@ -17,14 +17,14 @@ from veriwild_clustering.images.quality.measures import QUALITY
 from veriwild_clustering.interpretation.exemplars import exemplars
 from veriwild_clustering.interpretation.profiles import profile
 from veriwild_clustering.interpretation.sentences import describe
-from veriwild_clustering.reporting.charts import plot_outliers, plot_scores
-from veriwild_clustering.reporting.comparison import plot_agreement, plot_flow
-from veriwild_clustering.reporting.galleries import Album
-from veriwild_clustering.reporting.maps import plot_map
+from veriwild_clustering.reporting.figures.charts import plot_outliers, plot_scores
+from veriwild_clustering.reporting.figures.comparison import plot_agreement, plot_flow
+from veriwild_clustering.reporting.figures.galleries import Album
+from veriwild_clustering.reporting.figures.maps import plot_map
+from veriwild_clustering.reporting.figures.style import palette
 from veriwild_clustering.reporting.pages.attribute_bars import known_of, telling_columns
 from veriwild_clustering.reporting.pages.page import chart, table
 from veriwild_clustering.reporting.pages.wording import wording
-from veriwild_clustering.reporting.style import palette
 
 if TYPE_CHECKING:
     from veriwild_clustering.evaluation.choice.choosing import Choice

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_known_names
-from veriwild_clustering.reporting.style import INK, THEME, halo, heading, names_above, palette, write_cells
+from veriwild_clustering.reporting.figures.style import INK, THEME, halo, heading, names_above, palette, write_cells
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

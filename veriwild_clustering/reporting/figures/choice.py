@@ -14,7 +14,7 @@ from veriwild_clustering.core.validation import check_known_names
 from veriwild_clustering.evaluation.choice.choosing import limits_of, picks_of_rules
 from veriwild_clustering.evaluation.choice.evidence import evidence
 from veriwild_clustering.evaluation.choice.rules import RULES
-from veriwild_clustering.reporting.style import INK, THEME, heading, literal, palette
+from veriwild_clustering.reporting.figures.style import INK, THEME, heading, literal, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

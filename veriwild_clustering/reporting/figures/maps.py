@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_int, check_rows
-from veriwild_clustering.reporting.marks import Marks, marks_for
-from veriwild_clustering.reporting.style import (
+from veriwild_clustering.reporting.figures.marks import Marks, marks_for
+from veriwild_clustering.reporting.figures.style import (
     INK,
     MISSING_COLOR,
     NOISE_COLOR,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.reporting.style import OUTLINE
+from veriwild_clustering.reporting.figures.style import OUTLINE
 
 if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_int, check_real, check_rows
-from veriwild_clustering.reporting.style import INK, NOISE_COLOR, THEME, heading, names_above, palette, write_cells
+from veriwild_clustering.reporting.figures.style import (
+    INK,
+    NOISE_COLOR,
+    THEME,
+    heading,
+    names_above,
+    palette,
+    write_cells,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

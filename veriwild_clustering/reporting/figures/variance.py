@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veriwild_clustering.reporting.style import INK, THEME, palette
+from veriwild_clustering.reporting.figures.style import INK, THEME, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.validation import check_int, check_rows
 from veriwild_clustering.images.reading import thumbnail
-from veriwild_clustering.reporting.style import INK, NOISE_COLOR, THEME, palette
+from veriwild_clustering.reporting.figures.style import INK, NOISE_COLOR, THEME, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

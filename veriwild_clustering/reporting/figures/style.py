@@ -148,7 +148,7 @@ def palette(n_colors: int) -> list[str]:
 
     Examples
     --------
-    >>> from veriwild_clustering.reporting.style import palette
+    >>> from veriwild_clustering.reporting.figures.style import palette
     >>> palette(2)
     ['#0072b2', '#e69f00']
     """

@@ -1,0 +1,1 @@
+"""What is drawn: maps, charts, galleries, and how they look."""
