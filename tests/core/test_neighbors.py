@@ -131,3 +131,11 @@ def test_repr_says_how_large_and_how_exact(toy_space: Descriptor):
     graph = neighbor_graph(toy_space, n_neighbors=5)
     assert isinstance(graph, NeighborGraph)
     assert repr(graph) == "NeighborGraph(120 rows x 5 neighbours, recall 1.000)"
+
+
+def test_more_rows_than_the_limit_are_refused_with_a_way_out(toy_space: Descriptor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(neighbors, "MOST_ROWS", len(toy_space))
+    assert len(neighbor_graph(toy_space)) == len(toy_space)
+    monkeypatch.setattr(neighbors, "MOST_ROWS", len(toy_space) - 1)
+    with pytest.raises(ValueError, match=r"at most 119 usable rows, and 'toy' has 120.*`PartitionModel`"):
+        neighbor_graph(toy_space)

@@ -20,6 +20,7 @@ __all__ = [
     "EXACT_ROWS",
     "FEWEST_NEIGHBORS",
     "MOST_NEIGHBORS",
+    "MOST_ROWS",
     "NeighborGraph",
     "neighbor_graph",
     "pair_distances",
@@ -28,6 +29,9 @@ __all__ = [
 
 EXACT_ROWS = 50_000
 """Up to so many usable rows every pair is compared; beyond, an inverted file is searched."""
+
+MOST_ROWS = 1_000_000
+"""So many usable rows a graph takes: the inverted file is quadratic where neighbours scatter, with a small constant."""
 
 FEWEST_NEIGHBORS = 32  # a search for fewer costs as much: one graph serves them all
 MOST_NEIGHBORS = 2**28  # of all rows together: 2 GiB
@@ -116,14 +120,15 @@ def neighbor_graph(
     Raises
     ------
     TypeError, ValueError
-        If `n_neighbors` is not an int below the number of usable rows.
+        If `n_neighbors` is not an int below the number of usable rows, or there are more than 1,000,000 of these.
 
     Notes
     -----
-    Exact up to 50,000 rows, O(n² d). Beyond, the rows are split into lists by k-means, and a query visits the lists
-    nearest to it: as many as it takes to find 98 % of the true neighbours of a random sample of rows, at most 128; the
-    graph says how many and what recall that gave. O(n^1.5 d) where as many lists do however many rows there are, up to
-    O(n² d) times a few hundredths where neighbours scatter over lists, as in many dimensions without groups.
+    Exact up to 50,000 rows, O(n² d). Beyond, up to the limit, the rows are split into lists by k-means, and a query
+    visits the lists nearest to it: as many as it takes to find 98 % of the true neighbours of a random sample of rows,
+    at most 128; the graph says how many and what recall that gave. O(n^1.5 d) where as many lists do however many rows
+    there are, up to O(n² d) times a few hundredths where neighbours scatter over lists, as in many dimensions without
+    groups.
 
     FAISS holds a float32 copy of the rows: search a PCA space rather than thousands of features.
 
@@ -140,6 +145,11 @@ def neighbor_graph(
     ([[1, 2], [0, 2], [1, 0], [2, 1]], [1.0, 3.0])
     """
     n_valid = descriptor.n_valid
+    if n_valid > MOST_ROWS:
+        raise ValueError(
+            f"A neighbour graph takes at most {MOST_ROWS:,} usable rows, and {descriptor.name!r} has {n_valid:,}. "
+            f"Cluster a sample, `Descriptor.take`, and place the other rows with `PartitionModel`."
+        )
     wanted = check_int("n_neighbors", n_neighbors, low=1, high=n_valid, high_name="n_images")
     # Searched widths are few and each is searched on its own: a graph never depends on what was asked before.
     width = min(max(FEWEST_NEIGHBORS, 1 << (wanted - 1).bit_length()), n_valid - 1)
