@@ -11,10 +11,9 @@ import pytest
 
 from veriwild_clustering import Dataset, Descriptor
 
-REAL_SAMPLE = (
-    Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-    / "data/veriwild_sample/raw_data"
-)
+SHARED = Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+REAL_SAMPLE = SHARED / "data/veriwild_sample/raw_data"
+REAL_WEIGHTS = SHARED / "weights"
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +22,17 @@ def real_raw_data() -> Path:
     if not REAL_SAMPLE.is_dir():
         pytest.skip(f"the real sample is not at {REAL_SAMPLE}; set VERIWILD_SHARED to the folder that holds it")
     return REAL_SAMPLE
+
+
+@pytest.fixture(scope="session")
+def real_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of models with the real weights that are at hand, for `folder=`; skips, with the reason, without them."""
+    if not REAL_WEIGHTS.is_dir():
+        pytest.skip(f"no real weights at {REAL_WEIGHTS}; set VERIWILD_SHARED to the folder that holds weights/")
+    folder = tmp_path_factory.mktemp("models")
+    for file in REAL_WEIGHTS.glob("*/*"):
+        (folder / file.name).symlink_to(file)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil, sqrt
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,7 @@ def _batches(store: ImageStore, paths: list[str], rows: list[Row]) -> Iterator[d
     batch: dict[int, Image.Image] = {}
     n_pixels = 0
     for place, path in enumerate(paths):
-        row, image = inspect_image(store, path, decode=_measurable)
+        row, image = inspect_image(store, path, decode=partial(upright, max_pixels=_MAX_MEASURED))
         rows.append(row)
         if image is None:
             continue
@@ -111,13 +111,6 @@ def _batches(store: ImageStore, paths: list[str], rows: list[Row]) -> Iterator[d
             batch, n_pixels = {}, image.width * image.height
         batch[place] = image
     yield batch
-
-
-def _measurable(image: Image.Image) -> Image.Image:
-    """Return the image upright, RGB, and made smaller if it is huge."""
-    whole = upright(image)
-    factor = ceil(sqrt(whole.width * whole.height / _MAX_MEASURED))
-    return whole.reduce(factor) if factor > 1 else whole
 
 
 def _measures(images: Mapping[int, Image.Image]) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +27,6 @@ MAX_PIXELS = 100_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # formats whose decoders run no program
 _TILE = (225, 225, 225)
 _CROSS = (150, 150, 150)
-_quiet_lock = threading.Lock()
 
 
 class BadImageError(Exception):
@@ -37,14 +38,38 @@ class BadImageError(Exception):
         self.detail = detail
 
 
+class _Silence:
+    """Silences what Pillow warns about while any thread of this process is inside.
+
+    The filters of `warnings` are shared by all threads, so `catch_warnings` would have them decode one at a time. One
+    filter for Pillow alone comes with the first thread and goes with the last.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = threading.Lock(), 0
+        self._filter = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._n_inside += 1
+            # What is in the list may have been swapped by a `catch_warnings` elsewhere since the first thread came.
+            if warnings.filters[:1] != [self._filter]:
+                warnings.filterwarnings("ignore", module=self._filter[3].pattern)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside and self._filter in warnings.filters:
+                warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
+
+
+_silence = _Silence()
+
+
 @contextmanager
 def _decoding() -> Iterator[None]:
-    """Silence what decoders warn about and turn whatever they raise into a BadImageError.
-
-    The filters of `warnings` are shared by all threads, so one thread decodes at a time; processes do not wait.
-    """
-    with _quiet_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Silence what decoders warn about and turn whatever they raise into a BadImageError."""
+    with _silence:
         try:
             yield
         except BadImageError:
@@ -82,11 +107,16 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
             yield image
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Return the image decoded, turned as its EXIF orientation says, RGB."""
+def upright(image: Image.Image, *, max_pixels: int | None = None) -> Image.Image:
+    """Return the image decoded, turned as its EXIF orientation says, RGB.
+
+    With more than `max_pixels` it comes at a half, a third … of its size, whichever is the first to fit.
+    """
     from PIL import ImageOps
 
-    return ImageOps.exif_transpose(image).convert("RGB")
+    whole = ImageOps.exif_transpose(image).convert("RGB")
+    factor = 1 if max_pixels is None else ceil(sqrt(whole.width * whole.height / max_pixels))
+    return whole.reduce(factor) if factor > 1 else whole
 
 
 def rgb_pixels(images: Sequence[Any]) -> list[NDArray[np.uint8]]:

@@ -1,0 +1,1 @@
+"""What an image goes through before a network sees it: super-resolution, detection, crop."""
