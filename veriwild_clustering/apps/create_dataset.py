@@ -12,8 +12,8 @@ from typing import Any
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.storage.atomic import MANIFEST, vectors_folder
-from veriwild_clustering.core.storage.join import REPORT, join_dataset
-from veriwild_clustering.core.storage.raw_data import RawData, locate_raw_data
+from veriwild_clustering.core.storage.join import REPORT, check_csv_name, join_dataset
+from veriwild_clustering.core.storage.raw_data import RawData, given_vectors, locate_raw_data
 from veriwild_clustering.core.storage.reading import read_manifest
 from veriwild_clustering.core.validation import DatasetError, check_int
 from veriwild_clustering.images.inspection import inspect_images
@@ -26,6 +26,8 @@ examples:
   veriwild create-dataset                                  raw_data/ -> transport_dataset.csv
   veriwild create-dataset --sample 500                     first draw 500 images into raw_data/
   veriwild create-dataset --descriptor clip=clip.npy --no-images
+  veriwild create-dataset --pictures photos --models hog color-histogram
+                                                           without any vectors: they are made from the images
 """
 
 DEFAULT_SAMPLE = 2000
@@ -35,6 +37,13 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to a parser."""
     parser.add_argument("--raw-data", default="raw_data", metavar="FOLDER", help="the case data (default: %(default)s)")
+    parser.add_argument(
+        "--pictures", metavar="FOLDER|ZIP|CSV",
+        help="make a dataset of these images instead, all of a folder or zip or those that a CSV lists; needs --models",
+    )  # fmt: skip
+    parser.add_argument(
+        "--models", nargs="+", metavar="NAME", help="what makes vectors of the images: `veriwild models` lists names"
+    )
     parser.add_argument(
         "--output", default="transport_dataset.csv", metavar="CSV",
         help="the table to write; vectors go to the folder of the same name (default: %(default)s)",
@@ -76,11 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
         check_int("--jobs", arguments.jobs, low=1)
     if arguments.sample is not None:
         _draw(arguments)
-    raw = locate_raw_data(arguments.raw_data, descriptors=own)
-    if raw.image_store is None and not arguments.no_images:
-        _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
     output = Path(arguments.output)
     unfinished = output.parent / f".{output.stem}.unfinished"
+    raw = _raw_data(arguments, own, unfinished=unfinished / "vectors")
+    if raw.image_store is None and not arguments.no_images:
+        _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
     measure = inspect_images if arguments.no_measures else partial(measure_images, store=unfinished)
     dataset = join_dataset(
         raw,
@@ -93,6 +102,36 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.progress is not False:
         print("\n".join(_summary(raw, dataset, output)))
     return 0
+
+
+def _raw_data(arguments: argparse.Namespace, own: dict[str, Path], *, unfinished: Path) -> RawData:
+    """Return the raw data that the arguments name, vectors made of the images where `--pictures` asks for it."""
+    if (arguments.pictures is None) != (arguments.models is None):
+        raise DatasetError("--pictures and --models go together: which images, and what makes vectors of them.")
+    if arguments.pictures is None:
+        return locate_raw_data(arguments.raw_data, descriptors=own)
+    if arguments.sample is not None:
+        raise DatasetError("--sample draws images of its own; leave it out or leave out --pictures.")
+    from veriwild_clustering.descriptors.extraction.extract import extract
+    from veriwild_clustering.images.listing import find_images
+
+    check_csv_name(Path(arguments.output))  # before hours of work
+    source = Path(arguments.pictures)
+    store, paths = find_images(source)
+    extraction = extract(
+        (store, paths), arguments.models, folder=unfinished, n_jobs=arguments.jobs, progress=arguments.progress
+    )
+    made = {name: extraction.folder / f"{name}.npy" for name in extraction.descriptors}
+    return RawData(
+        folder=source if source.is_dir() else source.parent,
+        paths_file=source,
+        paths=tuple(paths),
+        descriptor_files=given_vectors(own, beside=made),
+        image_store=store,
+        attribute_files={"truth": source} if source.suffix.lower() == ".csv" else {},
+        from_images=True,
+        descriptor_params={name: one.params for name, one in extraction.descriptors.items()},
+    )
 
 
 def _own_descriptors(given: Sequence[str]) -> dict[str, Path]:
@@ -126,7 +165,8 @@ def _draw(arguments: argparse.Namespace) -> None:
 
 def _summary(raw: RawData, dataset: Dataset, output: Path) -> list[str]:
     manifest: dict[str, Any] = read_manifest(output) or {}
-    lines = [f"{len(dataset):,} images of {dataset.images['vehicle_id'].nunique():,} vehicles"]
+    n_vehicles = dataset.images["vehicle_id"].nunique()
+    lines = [f"{len(dataset):,} images of {n_vehicles:,} vehicles" if n_vehicles else f"{len(dataset):,} images"]
     for entry in manifest["descriptors"]:
         auc = entry["same_vehicle_auc"]
         closeness = (
@@ -139,7 +179,12 @@ def _summary(raw: RawData, dataset: Dataset, output: Path) -> list[str]:
         )
     lines += [f"  {count:,} rows: {what}" for what, count in sorted(manifest["issues"].items())]
     folder = vectors_folder(output)
-    places = {"table": output, "manifest": folder / MANIFEST, "bad rows": folder / REPORT, "raw data": raw.folder}
+    places = {
+        "table": output,
+        "manifest": folder / MANIFEST,
+        "bad rows": folder / REPORT,
+        "images" if raw.from_images else "raw data": raw.folder,
+    }
     if any(entry["file"] for entry in manifest["descriptors"]):
         places["vectors"] = folder
     return lines + [f"{what}: {place}" for what, place in places.items()]

@@ -82,7 +82,7 @@ class Dataset:
         rows: dict[str, object] = {"images": f"{len(self):,}"}
         if self.origin:
             rows = {"origin": self.origin, **rows}
-        if "vehicle_id" in self.images:
+        if "vehicle_id" in self.images and self.images["vehicle_id"].notna().any():
             rows["vehicles"] = f"{self.images['vehicle_id'].nunique():,}"
         for descriptor in self:
             rows[descriptor.name] = f"{descriptor.n_features:,} features, {descriptor.n_valid:,} usable rows"

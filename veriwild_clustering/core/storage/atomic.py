@@ -12,7 +12,7 @@ from pathlib import Path
 
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["MANIFEST", "finish_commit", "staged_dataset", "vectors_folder", "write_atomically"]
+__all__ = ["MANIFEST", "clear_errors", "finish_commit", "staged_dataset", "vectors_folder", "write_atomically"]
 
 MANIFEST = "manifest.json"
 _STAGE = ".partial"
@@ -37,7 +37,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     ('whole', 1)
     """
     target = Path(path)
-    with _clear_errors(target):
+    with clear_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
         os.close(handle)
@@ -69,7 +69,7 @@ def staged_dataset(csv: Path) -> Iterator[Path]:
         If the folder cannot be written to.
     """
     folder = vectors_folder(csv)
-    with _clear_errors(csv):
+    with clear_errors(csv):
         if csv.is_dir():
             raise IsADirectoryError("it is a folder")
         if csv.parent.is_dir() and not os.access(csv.parent, os.W_OK):
@@ -99,7 +99,7 @@ def finish_commit(csv: Path) -> None:
     stage = folder / _STAGE
     if not (stage / MANIFEST).is_file():
         return
-    with _clear_errors(csv):
+    with clear_errors(csv):
         for stale in _vector_files(folder / MANIFEST) - _vector_files(stage / MANIFEST):
             (folder / stale).unlink(missing_ok=True)
         # Vectors first, then the CSV, the manifest last: as long as it is in the stage the work is not done.
@@ -119,7 +119,7 @@ def _vector_files(manifest: Path) -> set[str]:
 
 
 @contextmanager
-def _clear_errors(target: Path) -> Iterator[None]:
+def clear_errors(target: Path) -> Iterator[None]:
     """Say which output cannot be written, and what to do, whatever the system call."""
     try:
         yield

@@ -127,6 +127,24 @@ class ImageStore:
         _check_size(path, status.st_size)
         return file.read_bytes()
 
+    def members(self) -> list[str]:
+        """Return the path of every file of a zip.
+
+        Returns
+        -------
+        list of str
+            Paths in the order of the zip, none in a folder.
+
+        Raises
+        ------
+        DatasetError
+            If the zip is damaged or a member would leave it.
+        """
+        prefix = f"{self.inside}/" if self.inside else ""
+        listed = self._archive.members if self.is_zip else ()
+        above = f"{self.strip}/" if self.strip else ""
+        return [above + name[len(prefix) :] for name in listed if name.startswith(prefix)]
+
     def stamp(self, path: str) -> tuple[int, int] | None:
         """Return size and time of change of the file of an image, in a zip size and checksum; None without a file."""
         archive = self._archive if self.is_zip else None  # outside of `try`, as above

@@ -26,6 +26,7 @@ from veriwild_clustering.core.storage.reading import FORMAT_VERSION, MEASURED_KI
 from veriwild_clustering.core.storage.row_order import (
     SameVehicleCheck,
     check_same_vehicle,
+    found_paths,
     order_fingerprint,
     sorted_by_hand,
     split_paths,
@@ -33,7 +34,7 @@ from veriwild_clustering.core.storage.row_order import (
 from veriwild_clustering.core.storage.vector_files import as_float32, read_vectors, write_npy
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["REPORT", "join_dataset"]
+__all__ = ["REPORT", "check_csv_name", "join_dataset"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,9 +103,9 @@ def join_dataset(
     ('00007', (1, 512))
     """
     csv = _checked_output(raw, Path(output))
-    images, issues = join_attributes(split_paths(raw.paths), raw.attribute_files)
+    images, issues = join_attributes(_split(raw), raw.attribute_files)
     _refuse_vector_columns(images, raw)
-    warnings = _order_warnings(images)
+    warnings = [] if raw.from_images else _order_warnings(images)
     with staged_dataset(csv) as stage:
         joined: list[_Joined] = []
         files = list(raw.descriptor_files.items())
@@ -128,15 +129,24 @@ def join_dataset(
     return read_dataset(csv)
 
 
-def _checked_output(raw: RawData, output: Path) -> Path:
+def check_csv_name(output: Path) -> None:
+    """Raise if a dataset cannot be written under this name."""
     if output.suffix.lower() != ".csv":
         raise DatasetError(f"The output must be a name that ends in .csv. Got {str(output)!r} instead.")
+
+
+def _checked_output(raw: RawData, output: Path) -> Path:
+    check_csv_name(output)
     files = [raw.paths_file, *raw.descriptor_files.values(), *raw.attribute_files.values()]
     if output.resolve() in {file.resolve() for file in files}:
         raise DatasetError(f"{output} is a file of the raw data. Choose another name.")
     if vectors_folder(output).resolve() in {raw.folder.resolve(), *(file.parent.resolve() for file in files)}:
         raise DatasetError(f"{output} would put its vectors into the raw data. Choose another name.")
     return output
+
+
+def _split(raw: RawData) -> pd.DataFrame:
+    return found_paths(raw.paths) if raw.from_images else split_paths(raw.paths)
 
 
 def _refuse_vector_columns(images: pd.DataFrame, raw: RawData) -> None:
@@ -278,13 +288,13 @@ def _manifest(
         "origin": raw.origin,
         "images": store and {"location": _portable(store.location, csv), "strip": store.strip, "inside": store.inside},
         "measured": {name: kind for name, kind in kinds.items() if kind in MEASURED_KINDS},
-        "descriptors": [_entry(part, csv) for part in joined],
+        "descriptors": [_entry(part, csv, raw.descriptor_params.get(part.name, {})) for part in joined],
         "issues": dict(Counter(what for _, what, _ in issues)),
         "warnings": list(warnings),
     }
 
 
-def _entry(part: _Joined, csv: Path) -> Mapping[str, Any]:
+def _entry(part: _Joined, csv: Path, params: Mapping[str, Any]) -> Mapping[str, Any]:
     known = np.isfinite(part.check.auc)
     return {
         "name": part.name,
@@ -294,6 +304,7 @@ def _entry(part: _Joined, csv: Path) -> Mapping[str, Any]:
         "dtype": "float32",
         "sha256": part.sha256,
         "source": _portable(part.source, csv),
+        "params": dict(params),
         "usable_rows": int(part.usable.sum()),
         "same_vehicle_auc": round(part.check.auc, 4) if known else None,
         "same_vehicle_pairs": part.check.n_pairs,

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.storage.row_order import read_image_paths
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["RawData", "find_image_store", "locate_raw_data", "read_origin", "sibling_folder"]
+__all__ = ["RawData", "find_image_store", "given_vectors", "locate_raw_data", "read_origin", "sibling_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,11 @@ class RawData:
         Files of known attributes: "vehicle_info" and "truth" where present.
     origin : str
         What the data are, in a sentence; empty for the case data.
+    from_images : bool
+        Whether the rows are the images that were found, not the lines of `images_paths.csv`. Their paths then say which
+        vehicle is seen only if all are named as VeRi-Wild names them, `…/<folder>/<vehicle id>/<image>`, three numbers.
+    descriptor_params : mapping of str to mapping
+        What made the vectors, by the name of the descriptor, where that is known.
 
     Examples
     --------
@@ -75,6 +81,8 @@ class RawData:
     image_store: ImageStore | None = None
     attribute_files: Mapping[str, Path] = field(default_factory=dict)
     origin: str = ""
+    from_images: bool = False
+    descriptor_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def locate_raw_data(folder: str | Path = "raw_data", *, descriptors: Mapping[str, str | Path] | None = None) -> RawData:
@@ -175,12 +183,7 @@ def _descriptor_files(places: Sequence[Path], *, given: Mapping[str, str | Path]
     for name, file in _listed_vectors(places):
         _claim(found, name, file)
     ordered = {name: found[name] for name in dict.fromkeys([*_ALIASES.values(), *sorted(found)]) if name in found}
-    for name, path in given.items():
-        if not _NAME.fullmatch(name):
-            raise DatasetError(f"A descriptor's name has only letters, digits, `-`, `_` and `.`. Got {name!r} instead.")
-        if not Path(path).is_file():
-            raise DatasetError(f"The vectors file {path} of the descriptor {name!r} does not exist.")
-        _claim(ordered, name, Path(path).absolute())
+    ordered = given_vectors(given, beside=ordered)
     if not ordered:
         raise DatasetError(
             f"No vectors were found in {places[0] / 'descriptors'} or beside it. Expected "
@@ -191,6 +194,18 @@ def _descriptor_files(places: Sequence[Path], *, given: Mapping[str, str | Path]
     if missing:
         _log.info("Not found, so not joined: %s.", ", ".join(missing))
     return ordered
+
+
+def given_vectors(given: Mapping[str, str | Path], *, beside: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the files of vectors that the user names, after those that are there already."""
+    files = dict(beside)
+    for name, path in given.items():
+        if not _NAME.fullmatch(name):
+            raise DatasetError(f"A descriptor's name has only letters, digits, `-`, `_` and `.`. Got {name!r} instead.")
+        if not Path(path).is_file():
+            raise DatasetError(f"The vectors file {path} of the descriptor {name!r} does not exist.")
+        _claim(files, name, Path(path).absolute())
+    return files
 
 
 def _listed_vectors(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:

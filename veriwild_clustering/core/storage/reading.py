@@ -200,18 +200,19 @@ def _descriptor(csv: Path, table: pd.DataFrame, entry: Mapping[str, Any], *, wid
     name = entry["name"]
     if f"has_{name}" not in table:
         raise DatasetError(f"{csv} has no column `has_{name}` but its manifest lists the descriptor. {_REMEDY}")
-    usable = table[f"has_{name}"].to_numpy(dtype=bool)
+    usable, params = table[f"has_{name}"].to_numpy(dtype=bool), entry.get("params", {})
     if "usable_rows" in entry and int(usable.sum()) != entry["usable_rows"]:
         raise DatasetError(
             f"`has_{name}` of {csv} marks {int(usable.sum())} rows but the vectors have {entry['usable_rows']} usable "
             f"ones: the files do not belong together. {_REMEDY}"
         )
     if entry["file"]:
-        return Descriptor(name, _map_vectors(csv, entry), usable)
+        return Descriptor(name, _map_vectors(csv, entry), usable, params=params)
     width = widths.get(name, 0)
     if width != entry.get("dims", width) or not width:
         raise DatasetError(f"{csv} has {width} columns of vectors for {name!r}, not {entry.get('dims')}. {_REMEDY}")
-    return Descriptor(name, table[[f"{name}_{place}" for place in range(width)]].to_numpy(dtype=np.float32), usable)
+    vectors = table[[f"{name}_{place}" for place in range(width)]].to_numpy(dtype=np.float32)
+    return Descriptor(name, vectors, usable, params=params)
 
 
 def _vectors_file(csv: Path, entry: Mapping[str, Any]) -> Path:

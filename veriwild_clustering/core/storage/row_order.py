@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from veriwild_clustering.core.vectors.blocks import read_blocks
 __all__ = [
     "SameVehicleCheck",
     "check_same_vehicle",
+    "found_paths",
     "order_fingerprint",
     "read_image_paths",
     "sorted_by_hand",
@@ -31,6 +33,7 @@ _HEADERS = frozenset({"path", "paths"})
 _SHOWN = 3
 _SHOWN_CHARACTERS = 80
 _LAGS = (1, 2, 3)
+_AS_IN_VERIWILD = re.compile(r"(^|/)\d+/\d{5}/\d{6}\.[A-Za-z]+$")
 _SCATTERED_ROW_BYTES = 2**17  # a row read alone out of a memory map brings the pages around it along
 
 
@@ -96,6 +99,18 @@ def split_paths(paths: Sequence[str]) -> pd.DataFrame:
             "folder": pd.Series([part[-3] if len(part) >= 3 else None for part in parts], dtype="str"),
         }
     )
+
+
+def found_paths(paths: Sequence[str]) -> pd.DataFrame:
+    """Return the same of images found in any folder: as above if all are named as in VeRi-Wild, else no vehicle at all.
+
+    `folder` is then the whole path of the folder; missing for an image that lies in none.
+    """
+    if all(map(_AS_IN_VERIWILD.search, paths)):
+        return split_paths(paths)
+    folders = pd.Series([path.rpartition("/")[0] or None for path in paths], dtype="str")
+    unknown = pd.Series(None, index=folders.index, dtype="str")
+    return pd.DataFrame({"path": pd.Series(list(paths), dtype="str"), "vehicle_id": unknown, "folder": folders})
 
 
 def order_fingerprint(paths: Sequence[str]) -> str:

@@ -1,0 +1,110 @@
+"""A dataset made of images alone, `create-dataset --pictures … --models …`: no vectors, not VeRi-Wild's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from veriwild_clustering import Dataset, leaderboard, sweep
+from veriwild_clustering.apps.cli import main
+from veriwild_clustering.descriptors.extraction import embedders
+
+
+class MeanColor:
+    name, n_features, params = "mean-color", 3, {"kind": "test"}
+
+    def __call__(self, images: list[np.ndarray]) -> np.ndarray:
+        return np.array([image.mean(axis=(0, 1)) for image in images], dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def mean_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedders, "HANDCRAFTED", {"mean-color": MeanColor()})
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    rng = np.random.default_rng(0)
+    for row in range(12):
+        file = folder / ("cars" if row < 6 else "a/b") / f"{row}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(128 * (row >= 6), 128 + 127 * (row >= 6), (48, 64, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(file)
+    (folder / "cars" / "5.jpg").write_bytes(b"no image")
+    return folder
+
+
+def create(tmp_path: Path, source: Path, *options: str) -> int:
+    output = str(tmp_path / "transport_dataset.csv")
+    return main(["create-dataset", "--pictures", str(source), "--output", output, "--jobs", "1", *options])
+
+
+def test_folder_becomes_a_dataset(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert create(tmp_path, images, "--models", "mean-color") == 0
+    shown = capsys.readouterr().out
+    assert "12 images\n" in shown
+    assert "mean-color: 3 features, 11 usable rows" in shown
+    dataset = Dataset.open(tmp_path / "transport_dataset.csv")
+    table = dataset.images
+    assert table["path"].tolist() == [
+        *(f"a/b/{row}.jpg" for row in range(6, 12)),
+        *(f"cars/{row}.jpg" for row in range(6)),
+    ]
+    assert table["folder"].tolist() == ["a/b"] * 6 + ["cars"] * 6
+    assert table["vehicle_id"].isna().all()
+    assert table.loc[11, "image_status"] == "unreadable"
+    assert not dataset["mean-color"].valid[11]
+    assert dataset["mean-color"].params["kind"] == "test"
+    assert dataset.image_store is not None
+    assert "vehicles" not in dataset._repr_html_()
+    assert {file.name for file in tmp_path.iterdir()} == {"photos", "transport_dataset", "transport_dataset.csv"}
+    partitions = sweep(dataset["mean-color"], {"kmeans": {"n_clusters": [2]}}, random_state=0)
+    board = leaderboard(partitions, groups=table["vehicle_id"])
+    assert len(board.table if hasattr(board, "table") else board) == 1
+    assert len(set(partitions[0].labels[:6])) == 1
+
+
+def test_list_brings_its_attributes(images: Path, tmp_path: Path) -> None:
+    listed = images / "list.csv"
+    listed.write_text("path,vehicle_id,type\ncars/1.jpg,7,car\na/b/8.jpg,7,bus\n")
+    assert create(tmp_path, listed, "--models", "mean-color", "--no-measures") == 0
+    table = Dataset.open(tmp_path / "transport_dataset.csv").images
+    assert table[["path", "vehicle_id", "type"]].to_numpy().tolist() == [
+        ["cars/1.jpg", "7", "car"],
+        ["a/b/8.jpg", "7", "bus"],
+    ]
+
+
+def test_veriwilds_names_say_which_vehicle(images: Path, tmp_path: Path) -> None:
+    for row, name in enumerate(["1/00007/000001.jpg", "1/00007/000002.jpg", "2/00008/000003.jpg"]):
+        file = tmp_path / "veriwild" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((images / f"cars/{row}.jpg").read_bytes())
+    assert create(tmp_path, tmp_path / "veriwild", "--models", "mean-color", "--no-images") == 0
+    assert Dataset.open(tmp_path / "transport_dataset.csv").images["vehicle_id"].tolist() == ["00007", "00007", "00008"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--pictures and --models go together"),
+        (["--models", "mean-colour"], "Did you mean 'mean-color'"),
+        (["--models", "mean-color", "--sample"], "--sample draws images of its own"),
+        (["--models", "mean-color", "--output", "table.txt"], "must be a name that ends in .csv"),
+    ],
+)
+def test_bad_input_is_one_line(
+    images: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("veriwild_clustering.apps.create_dataset._draw", lambda _: None)
+    assert create(tmp_path, images, *options) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["photos"]

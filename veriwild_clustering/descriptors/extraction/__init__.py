@@ -1,0 +1,1 @@
+"""Images into vectors: networks and descriptors without weights, all from one decoding, into files that grow."""

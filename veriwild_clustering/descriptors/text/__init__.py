@@ -1,0 +1,1 @@
+"""Words -> vectors that lie beside those of images, and labels by words."""
