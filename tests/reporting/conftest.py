@@ -70,7 +70,7 @@ def dataset(flat: Descriptor, tmp_path: Path) -> Dataset:
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _LOADS = {"src", "href", "srcset", "poster", "data", "action"}
-_VOID = {"br", "img", "link", "meta"}
+_VOID = {"br", "img", "input", "link", "meta"}
 
 
 class Page(HTMLParser):

@@ -9,20 +9,29 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, run
+from veriwild_clustering.apps import assign, create_dataset, models, run, train
+from veriwild_clustering.apps.engine import command as engine
 
 __all__ = ["main"]
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-_COMMANDS: dict[str, ModuleType] = {"create-dataset": create_dataset, "run": run, "assign": assign}
+_COMMANDS: dict[str, ModuleType] = {
+    "create-dataset": create_dataset,
+    "run": run,
+    "assign": assign,
+    "engine": engine,
+    "train": train,
+    "models": models,
+}
 
 _EXIT_CODES = """\
 exit codes:
   0    done
   1    the notebook raised an error (run)
   2    input that cannot be used: one line on the error stream says what, where, and what to do
+  3    the result is written, but there were fewer than five usable images, too few to group (engine)
   130  interrupted
 """
 

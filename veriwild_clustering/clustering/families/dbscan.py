@@ -82,13 +82,15 @@ def neighbor_distances(
     return np.sort(distances[:, -1].astype(np.float64))
 
 
-def eps_knee(distances: ArrayLike) -> float:
+def eps_knee(distances: ArrayLike, *, sensitivity: float = 1.0) -> float:
     """Return the distance at the knee of a sorted curve of neighbour distances: where dense regions end.
 
     Parameters
     ----------
     distances : array of shape (n,), float
         In ascending order, such as `neighbor_distances` returns.
+    sensitivity : float, default=1.0
+        Kneedle's S, at least 0: how far the curve must leave its bend behind before that counts as the knee.
 
     Returns
     -------
@@ -119,13 +121,14 @@ def eps_knee(distances: ArrayLike) -> float:
     """
     from kneed import KneeLocator
 
+    sensitivity = check_real("sensitivity", sensitivity, low=0)
     curve = np.asarray(distances, dtype=np.float64)
     if curve.ndim != 1 or len(curve) < 3 or not np.isfinite(curve).all() or (np.diff(curve) < 0).any():
         raise ValueError("`distances` must be three or more finite numbers in ascending order.")
     knee = None
     if curve[-1] > curve[0]:
         index = np.unique(np.linspace(0, len(curve) - 1, _KNEE_POINTS).astype(int))
-        knee = KneeLocator(index, curve[index], curve="convex", direction="increasing").knee
+        knee = KneeLocator(index, curve[index], S=sensitivity, curve="convex", direction="increasing").knee
     if knee is None or curve[int(knee)] <= 0:
         raise ValueError("The neighbour distances have no knee. Give `eps` as a number instead.")
     return float(curve[int(knee)])

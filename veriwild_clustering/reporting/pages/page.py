@@ -25,6 +25,7 @@ _POLICY = (
     "default-src 'none'; {scripts}style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 )
+_REPORTING = Path(__file__).parents[1]
 _INTERNAL_SCORES = ("calinski_harabasz", "davies_bouldin", "silhouette")
 
 
@@ -33,13 +34,13 @@ def _templates() -> jinja2.Environment:
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader([_REPORTING / name / "templates" for name in ("pages", "viewer")]),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
 
 
 def render(template: str, **context: Any) -> str:
-    """Return a template of this package filled with `context`; everything but Markup is escaped."""
+    """Return a template of the pages or the viewer filled with `context`; everything but Markup is escaped."""
     return _templates().get_template(template).render(context)
 
 

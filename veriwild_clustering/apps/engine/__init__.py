@@ -1,0 +1,1 @@
+"""The image engine: the command, the choice of groups, and where labels come from."""
