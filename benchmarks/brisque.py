@@ -7,7 +7,6 @@ needs three shims to run on current versions of scikit-image and SciPy; they cha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, shared_folder
 
 SIZES = {"tiny": 12, "small": 200, "medium": 600, "full": 1_284}
 
@@ -131,10 +130,9 @@ def _image_files(folder: Path, n_images: int) -> list[Path]:
     """Return files spread over the real sample, or over a drawn one."""
     from veriwild_clustering import draw_sample
 
-    shared = Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-    raw = shared / "data/veriwild_sample/raw_data"
+    raw = shared_folder() / "data/veriwild_sample/raw_data"
     if not raw.is_dir():
-        raw = draw_sample(folder / "drawn", n_images=max(n_images, 40), random_state=0, progress=False)
+        raw = draw_sample(folder / "drawn", n_images=max(n_images, 50), random_state=0, progress=False)
     found = sorted(raw.rglob("*.jpg"))
     return [found[place] for place in np.linspace(0, len(found) - 1, n_images).astype(int)]
 

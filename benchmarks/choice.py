@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, shared_folder
 from benchmarks.simulation import simulated_space
 
 if TYPE_CHECKING:
@@ -21,10 +20,7 @@ if TYPE_CHECKING:
     from veriwild_clustering.evaluation.leaderboard import Leaderboard
 
 SIZES = {"tiny": 240, "small": 1_000, "medium": 2_000, "full": 5_000}
-REAL_SAMPLE = (
-    Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-    / "data/veriwild_sample/raw_data"
-)
+REAL_SAMPLE = shared_folder() / "data/veriwild_sample/raw_data"
 
 _N_FEATURES = 16
 _N_COMPONENTS = 64

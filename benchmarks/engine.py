@@ -78,8 +78,7 @@ def _ari(classes: pd.Series, labels: Any, scored: Any) -> float:
 
 
 def _ours(vectors: Any, seed: int) -> Any:
-    from veriwild_clustering import Descriptor
-    from veriwild_clustering.apps.engine.grouping import group_images
+    from veriwild_clustering import Descriptor, group_images
 
     return group_images(Descriptor("vectors", vectors), random_state=seed, progress=False).partition.labels
 

@@ -253,6 +253,11 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def shared_folder() -> Path:
+    """Return where the real sample and real weights lie, if they are at hand: VERIWILD_SHARED, or ../shared."""
+    return Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
 def n_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,6 @@ there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +15,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Bench
+from benchmarks.harness import Bench, shared_folder
 
 SIZES = {"tiny": 4, "small": 100, "medium": 400, "full": 1_234}
 
@@ -95,11 +94,6 @@ def _upscaler(name: str, models: Path | None) -> Callable[[Image], Image] | None
     if models is None or not all((models / file.name).exists() for file in find_model(name).files):
         return None
     return Upscaler(name, folder=models)
-
-
-def shared_folder() -> Path:
-    """Return where the real sample and the real weights lie."""
-    return Path(os.environ.get("VERIWILD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
 def _models(folder: Path) -> Path | None:

@@ -1,6 +1,9 @@
+from .apps.engine.grouping import Grouping as Grouping
+from .apps.engine.grouping import group_images as group_images
 from .clustering.assignment import PartitionModel as PartitionModel
 from .clustering.families.dbscan import eps_knee as eps_knee
 from .clustering.families.dbscan import neighbor_distances as neighbor_distances
+from .clustering.noise import assign_noise as assign_noise
 from .clustering.resampling import rerun as rerun
 from .clustering.sweep import sweep as sweep
 from .core.dataset import Dataset as Dataset
@@ -59,6 +62,7 @@ from .images.preparation.prepare import Preparation as Preparation
 from .images.preparation.prepare import Prepared as Prepared
 from .images.preparation.super_resolution import Upscaler as Upscaler
 from .images.quality.measures import quality_measures as quality_measures
+from .images.quality.verdicts import quality_reasons as quality_reasons
 from .images.reading import read_image as read_image
 from .images.reading import thumbnail as thumbnail
 from .interpretation.comparisons import PartitionComparison as PartitionComparison
@@ -89,6 +93,10 @@ from .reporting.pages.cluster_pages import write_cluster_pages as write_cluster_
 from .reporting.pages.comparison_page import write_comparison_page as write_comparison_page
 from .reporting.pages.html_report import write_report as write_report
 from .reporting.pages.interactive import interactive_map as interactive_map
+from .reporting.viewer.records import image_records as image_records
+from .reporting.viewer.records import read_records as read_records
+from .reporting.viewer.records import write_records as write_records
+from .reporting.viewer.viewer import write_viewer as write_viewer
 from .samples.draw import draw_sample as draw_sample
 
 __version__: str

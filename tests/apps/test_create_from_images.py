@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from veriwild_clustering import Dataset, leaderboard, sweep
 from veriwild_clustering.apps.cli import main
-from veriwild_clustering.descriptors.extraction import embedders
+from veriwild_clustering.core.storage.atomic import only_run
+from veriwild_clustering.descriptors.extraction import decoding, embedders
+from veriwild_clustering.images import inspection
 
 
 class MeanColor:
@@ -79,12 +82,53 @@ def test_list_brings_its_attributes(images: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_images_are_decoded_once_without_measures(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = decoding.inspect_image
+    monkeypatch.setattr(decoding, "inspect_image", lambda *a, **o: read.append(a[1]) or original(*a, **o))
+    monkeypatch.setattr(inspection, "inspect_image", lambda *a, **o: read.append(a[1]) or original(*a, **o))
+    assert create(tmp_path, images, "--models", "mean-color", "--no-measures") == 0
+    table = Dataset.open(tmp_path / "transport_dataset.csv").images
+    assert sorted(read) == sorted(table["path"])
+    assert table.loc[0, ["width", "height", "image_status"]].tolist() == [64, 48, "ok"]
+
+
+@pytest.mark.parametrize("measures", [[], ["--no-measures"]])
+def test_preparation_is_in_the_table(images: Path, tmp_path: Path, measures: list[str]) -> None:
+    Image.new("RGB", (200, 150)).save(images / "cars" / "0.jpg")
+    assert create(tmp_path, images, "--models", "mean-color", "--upscale", "bicubic", *measures) == 0
+    dataset = Dataset.open(tmp_path / "transport_dataset.csv")
+    table = dataset.images.set_index("path")
+    assert table["upscaled"].dtype == bool
+    assert table["upscaled"].loc[["a/b/8.jpg", "cars/0.jpg", "cars/5.jpg"]].tolist() == [True, False, False]
+    assert table.loc["a/b/8.jpg", "preparation"] == "upscaled 3 times: 64 x 48 pixels"
+    assert ("sharpness" in table) == (not measures)
+    assert dataset["mean-color"].params["preparation"]["upscaler"]["model"] == "bicubic"
+
+
+def test_second_run_is_refused(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with only_run(tmp_path / ".transport_dataset.unfinished", target=tmp_path):
+        assert create(tmp_path, images, "--models", "mean-color") == 2
+    assert "Another run is writing" in capsys.readouterr().err
+    assert create(tmp_path, images, "--models", "mean-color") == 0
+
+
+def test_dataset_of_one_image_replaces_another(images: Path, tmp_path: Path) -> None:
+    assert create(tmp_path, images, "--models", "mean-color") == 0
+    listed = images / "list.csv"
+    listed.write_text("\ufefffile\ncars\\1.jpg\n", encoding="utf-8")
+    assert create(tmp_path, listed, "--models", "mean-color") == 0
+    assert Dataset.open(tmp_path / "transport_dataset.csv").images["path"].tolist() == ["cars/1.jpg"]
+
+
 def test_veriwilds_names_say_which_vehicle(images: Path, tmp_path: Path) -> None:
     for row, name in enumerate(["1/00007/000001.jpg", "1/00007/000002.jpg", "2/00008/000003.jpg"]):
         file = tmp_path / "veriwild" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes((images / f"cars/{row}.jpg").read_bytes())
-    assert create(tmp_path, tmp_path / "veriwild", "--models", "mean-color", "--no-images") == 0
+    assert create(tmp_path, tmp_path / "veriwild", "--models", "mean-color", "--no-measures") == 0
     assert Dataset.open(tmp_path / "transport_dataset.csv").images["vehicle_id"].tolist() == ["00007", "00007", "00008"]
 
 
@@ -94,6 +138,10 @@ def test_veriwilds_names_say_which_vehicle(images: Path, tmp_path: Path) -> None
         ([], "--pictures and --models go together"),
         (["--models", "mean-colour"], "Did you mean 'mean-color'"),
         (["--models", "mean-color", "--sample"], "--sample draws images of its own"),
+        (["--models", "mean-color", "--no-images"], "--no-images leaves nothing"),
+        (["--models", "mean-color", "--output", "photos.csv"], "would put its vectors into the raw data"),
+        (["--models", "mean-color", "--descriptor", "own=lost.npy"], "'own' does not exist"),
+        (["--models", "mean-color", "--descriptor", "mean-color=photos/cars/1.jpg"], "Two files claim"),
         (["--models", "mean-color", "--output", "table.txt"], "must be a name that ends in .csv"),
     ],
 )
@@ -102,9 +150,21 @@ def test_bad_input_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("veriwild_clustering.apps.create_dataset._draw", lambda _: None)
+    monkeypatch.setattr("veriwild_clustering.apps.create_dataset._draw", pytest.fail)
+    monkeypatch.setattr(MeanColor, "__call__", pytest.fail)
     assert create(tmp_path, images, *options) == 2
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
     assert [file.name for file in tmp_path.iterdir()] == ["photos"]
+
+
+def test_network_in_a_file_of_ones_own_makes_vectors(images: Path, tmp_path: Path) -> None:
+    network = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 17]>
+        mean (float[N, 3, 16, 8] image) => (float[N, 3, 1, 1] color) { color = GlobalAveragePool (image) }""")
+    onnx.save(network, tmp_path / "own.onnx")
+    options = ["--model", str(tmp_path / "own.onnx"), "--input", "16x8", "--mean", "0.5", "0.5", "0.5"]
+    assert create(tmp_path, images, *options, "--std", "0.5", "0.5", "0.5", "--no-measures") == 0
+    dataset = Dataset.open(tmp_path / "transport_dataset.csv")
+    dark, light = (dataset["own"].vectors[rows].mean() for rows in (slice(6, 11), slice(0, 6)))
+    np.testing.assert_allclose([dark, light], [64 / 127.5 - 1, 191 / 127.5 - 1], atol=0.05)

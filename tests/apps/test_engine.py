@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from veriwild_clustering import Descriptor, Partition, Preparation
+from veriwild_clustering.apps import model_options
 from veriwild_clustering.apps.cli import main
+from veriwild_clustering.apps.engine import command
+from veriwild_clustering.apps.engine.grouping import Grouping
 
-PLAIN = ("--model", "hog", "--no-upscale", "--no-crop", "--quiet", "--jobs", "1")
+ROOT = Path(__file__).resolve().parents[2]
+
+PLAIN = ("--models", "hog", "--no-upscale", "--no-crop", "--quiet", "--jobs", "1")
 pytestmark = pytest.mark.filterwarnings("ignore:BRISQUE is left out")
 
 
@@ -84,7 +94,7 @@ def test_the_same_images_give_the_same_bytes_anew_and_from_kept_vectors(result, 
 
 @pytest.mark.parametrize("n_images", [1, 4])
 def test_too_few_images_exit_with_3_and_a_result(n_images, tmp_path, capsys) -> None:
-    options = ("--model", "hog", "--no-upscale", "--no-crop", "--jobs", "1")
+    options = ("--models", "hog", "--no-upscale", "--no-crop", "--jobs", "1")
     assert run(draw(tmp_path / "few", n_images), tmp_path / "r.json", *options) == 3
     records = json.loads((tmp_path / "r.json").read_text())
     assert [record["group"] for record in records] == [-1] * n_images
@@ -100,8 +110,12 @@ def test_broken_images_alone_exit_with_3_and_a_result(tmp_path) -> None:
     assert {record["status"] for record in records} == {"unreadable"}
 
 
-def test_copies_of_one_image_are_one_group(tmp_path) -> None:
+@pytest.mark.parametrize("color", [None, "grey"])
+def test_copies_of_one_image_are_one_group(color, tmp_path) -> None:
+    """Those of an even image have vectors of zeros."""
     image = draw(tmp_path / "one", 1) / "car_00.png"
+    if color:
+        Image.new("RGB", (30, 20), color).save(image)
     for i in range(12):
         (tmp_path / "copies").mkdir(exist_ok=True)
         (tmp_path / "copies" / f"{i}.png").write_bytes(image.read_bytes())
@@ -134,7 +148,7 @@ def test_a_model_that_was_asked_for_must_be_there(tmp_path, capsys, monkeypatch)
     images = draw(tmp_path / "images", 5)
     monkeypatch.setattr("veriwild_clustering.images.models.weights.model_files", _no_weights)
     monkeypatch.setattr("veriwild_clustering.images.preparation.super_resolution.model_files", _no_weights)
-    asked = ("--model", "hog", "--no-crop", "--upscale", "fsrcnn-x3")
+    asked = ("--models", "hog", "--no-crop", "--upscale", "fsrcnn-x3")
     assert run(images, tmp_path / "r.json", *asked, "--quiet") == 2
     assert "no weights here" in capsys.readouterr().err
 
@@ -143,7 +157,7 @@ def test_a_default_that_cannot_be_had_is_left_out_with_a_warning(tmp_path, caplo
     images = draw(tmp_path / "images", 4)
     monkeypatch.setattr("veriwild_clustering.images.models.weights.model_files", _no_weights)
     monkeypatch.setattr("veriwild_clustering.images.preparation.super_resolution.model_files", _no_weights)
-    monkeypatch.setattr("veriwild_clustering.apps.engine.command._log", logging.getLogger("engine"))  # never disabled
+    monkeypatch.setattr("veriwild_clustering.apps.model_options._log", logging.getLogger("engine"))  # never disabled
     assert run(images, tmp_path / "r.json", "--no-crop", "--quiet", "--no-viewer") == 3
     said = [record.getMessage() for record in caplog.records if "no weights here" in record.getMessage()]
     assert len(said) == 2
@@ -152,13 +166,98 @@ def test_a_default_that_cannot_be_had_is_left_out_with_a_warning(tmp_path, caplo
     assert not any(record["upscaled"] for record in json.loads((tmp_path / "r.json").read_text()))
 
 
-def test_labels_cannot_come_from_two_places(tmp_path, capsys) -> None:
+def test_group_quality_is_high_where_images_of_a_group_are_alike(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    centers = np.eye(40)[[0] * 20 + [1] * 20] * 4
+    spread = np.repeat([0.2, 4], 20)[:, None]
+    space = Descriptor("toy", 10 * (centers + rng.normal(size=(40, 40)) * spread).astype(np.float32))
+    grouping = Grouping(Partition(np.repeat([0, 1], 20), space, "by hand"), space, [])
+    for offset in (0, 300):  # far from the origin all directions are alike
+        shifted = Descriptor("shifted", space.vectors + np.float32(offset))
+        assert list(command._group_quality(shifted, grouping)) == ["high"] * 20 + ["low"] * 20
+
+
+# Kills its own process, as nobody can catch, when half of the vectors are made.
+KILLED_RUN = """
+import os, signal, sys
+from veriwild_clustering.apps import model_options
+from veriwild_clustering.apps.cli import main
+from veriwild_clustering.descriptors.extraction import journal
+
+original = journal.Journal.write
+def write(self, rows, *rest):
+    if rows.start >= 64:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(self, rows, *rest)
+journal.Journal.write = write
+journal._SECONDS = 0
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path) -> None:
+    images = draw(tmp_path / "images", 30)
+    for i in range(50):  # more than a batch of images; what cannot be read costs nothing
+        (images / f"a_{i}.jpg").write_bytes(b"no image")
+    plain = ("--models", "dhash", *PLAIN[2:], "--no-viewer")
+    command = ["engine", "--image_dir", str(images), "--output", str(tmp_path / "r.json"), *plain]
+    killed = subprocess.run([sys.executable, "-c", KILLED_RUN, *command], cwd=ROOT, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "r.json").exists()
+    kept = [path for path in (tmp_path / "r_vectors").rglob("*") if path.is_file()]
+    assert kept
+    assert run(images, tmp_path / "r.json", *plain) == 0
+    assert run(images, tmp_path / "whole.json", *plain) == 0
+    assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    vectors = [(tmp_path / f"{name}_vectors" / "dhash.npy").read_bytes() for name in ("r", "whole")]
+    assert vectors[0] == vectors[1]
+
+
+def test_the_viewer_never_takes_the_place_of_the_result(tmp_path, capsys) -> None:
     images = draw(tmp_path / "images", 5)
-    assert run(images, tmp_path / "r.json", *PLAIN, "--labels", "bus,car", "--label-from", "filename") == 2
-    assert "--labels come from CLIP" in capsys.readouterr().err
+    assert run(images, tmp_path / "r.html") == 2
+    assert "--output names the JSON" in capsys.readouterr().err
+    (tmp_path / "s.html").mkdir()
+    assert run(images, tmp_path / "s.json") == 2
+    assert "it is a folder" in capsys.readouterr().err
+    assert run(images, tmp_path / "bare") in (0, 3)
+    assert json.loads((tmp_path / "bare").read_text())
+
+
+@pytest.mark.parametrize(
+    "option", [("--jobs", "0"), ("--image_dir", ""), ("--random-state", "-1"), ("--models", "nonsense")]
+)
+def test_arguments_that_make_no_sense_are_refused_before_the_work(option, tmp_path, capsys) -> None:
+    assert run(draw(tmp_path / "images", 5), tmp_path / "r.json", *PLAIN, *option) == 2
+    assert (option[1] or "--image_dir is empty") in capsys.readouterr().err
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_names_with_spaces_letters_of_all_kinds_and_markup_survive(tmp_path) -> None:
+    images = draw(tmp_path / "a folder", 9)
+    names = ["два слова.png", "車_1.PNG", "<img src=x onerror=alert(1)>.png", "a'b\"c&amp;.png", "100%.png"]
+    for file, name in zip(sorted(images.iterdir()), names, strict=False):
+        file.rename(images / name)
+    assert run(images, tmp_path / "r.json") == 0
+    records = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert {Path(record["filename"]).name for record in records} >= set(names)
+    assert "<img src=x" not in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def _no_weights(*_args: object, **_options: object) -> list[Path]:
     from veriwild_clustering.images.models.weights import ModelError
 
     raise ModelError("no weights here.")
+
+
+def test_a_licence_is_accepted_for_the_models_of_preparation_too(tmp_path, monkeypatch) -> None:
+    accepted: list[tuple[str, Path | None]] = []
+    monkeypatch.setattr(model_options, "accept_license", lambda name, *, folder: accepted.append((name, folder)))
+    monkeypatch.setattr(model_options, "Detector", lambda _name, **_: len)
+    parser = argparse.ArgumentParser()
+    model_options.add_model_options(parser)
+    model_options.add_preparation_options(parser, by_default=False)
+    arguments = parser.parse_args(["--crop", "yolov10s", "--accept-license"])
+    assert model_options.preparation_from(arguments, folder=tmp_path) == Preparation(None, len)
+    assert accepted == [("yolov10s", tmp_path)]
+    assert model_options.preparation_from(parser.parse_args([])) is None

@@ -19,14 +19,14 @@ def _directions(sizes: tuple[int, ...], *, seed: int = 0) -> tuple[Descriptor, n
 
 @pytest.fixture(scope="module")
 def many():
-    space, truth = _directions((60, 50, 40, 30))
+    space, truth = _directions((30, 24, 16))
     return space, truth, group_images(space, progress=False)
 
 
 def test_groups_are_those_of_the_data_and_the_reasons_say_why(many) -> None:
     _, truth, grouping = many
     assert adjusted_rand_score(truth, grouping.partition.labels) > 0.95
-    assert grouping.layout.vectors.shape == (180, 3)
+    assert grouping.layout.vectors.shape == (70, 3)
     assert np.isfinite(grouping.layout.vectors).all()
     assert grouping.n_compared >= 20
     assert "ranks first of" in grouping.reasons[0]
@@ -48,7 +48,7 @@ def test_few_images_are_grouped_without_a_graph() -> None:
 
 
 def test_noise_is_left_where_that_is_asked_for() -> None:
-    space, _ = _directions((25, 20))
+    space, _ = _directions((20, 16))
     stray = np.vstack([space.vectors, -4 * np.eye(16)[[15, 14]]]).astype(np.float32)
     kept = group_images(Descriptor("stray", stray), keep_noise=True, progress=False).partition
     joined = group_images(Descriptor("stray", stray), progress=False).partition

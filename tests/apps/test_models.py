@@ -62,6 +62,20 @@ def test_get_prints_the_files(real_models: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.split() == [str(real_models / name) for name in names]
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_folder_stands_before_or_after_the_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, before: bool
+) -> None:
+    folder = ["--folder", str(tmp_path)]
+    assert main(["models", *folder, "path"] if before else ["models", "path", *folder]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}\n"
+
+
+def test_refused_licence_tells_the_command_that_accepts_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["models", "get", "yolov10s", "--folder", str(tmp_path)])
+    assert f"`veriwild models --folder {tmp_path} get yolov10s --accept-license`" in capsys.readouterr().err
+
+
 def test_names_are_given_as_they_are() -> None:
     assert models_from(parsed()) == []
     assert models_from(parsed("--models", "phash", "osnet-x0-25", "phash")) == ["phash", "osnet-x0-25"]
@@ -79,9 +93,10 @@ def test_own_file_is_described_by_the_options(tmp_path: Path) -> None:
     assert (model.input.mean, model.input.std, model.output) == ((0.5, 0.4, 0.3), (1.0, 2.0, 3.0), "pool")
 
 
-def test_options_without_a_file_are_refused() -> None:
-    with pytest.raises(DatasetError, match="--model FILE"):
-        models_from(parsed("--input", "224"))
+@pytest.mark.parametrize("option", ["--input 224", "--mean 0 0 0", "--std 1 1 1", "--color BGR", "--node pool"])
+def test_options_without_a_file_are_refused(option: str) -> None:
+    with pytest.raises(DatasetError, match=f"{option.split()[0]} describes the network of --model FILE"):
+        models_from(parsed(*option.split()))
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "axb", "224x", "1x2x3", ""])

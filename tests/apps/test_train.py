@@ -70,6 +70,9 @@ def test_what_cannot_be_used_is_said_in_one_line(
 ) -> None:
     assert main(["train", "--pictures", str(images), "--output", str(tmp_path / "own.pt")]) == 2
     assert "--output must end in .onnx" in capsys.readouterr().err
+    (tmp_path / "taken.onnx").mkdir()
+    assert main(["train", "--pictures", str(images), "--output", str(tmp_path / "taken.onnx")]) == 2
+    assert "taken.onnx is a folder" in capsys.readouterr().err
     assert main(["train", "--pictures", str(tmp_path / "absent"), "--output", str(tmp_path / "own.onnx")]) == 2
     shown = capsys.readouterr().err
     assert "does not exist" in shown

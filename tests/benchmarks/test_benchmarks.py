@@ -33,7 +33,10 @@ MIB = 2**20
 
 @pytest.mark.filterwarnings("default")  # the plain loops call other libraries as a user would, whatever those warn of
 @pytest.mark.parametrize("name", benchmarks())
-def test_prints_figures_of_one_form(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_figures_of_one_form(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIWILD_SHARED", str(tmp_path))  # nothing but what the benchmark draws
     assert main([name, "--size", "tiny", "--here", "--folder", str(tmp_path)]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines

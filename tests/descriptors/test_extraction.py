@@ -39,6 +39,10 @@ class MeanColor:
         return np.array([np.tile(image.mean(axis=(0, 1)), 2) for image in images], dtype=np.float64)
 
 
+class MeanColorOfNoLength(MeanColor):
+    n_features = 0
+
+
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     folder = tmp_path / "images"
@@ -54,7 +58,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return {file.name: file.read_bytes() for file in folder.glob("[!.]*")}
 
 
 def test_row_is_image(images: Path, tmp_path: Path) -> None:
@@ -244,6 +248,8 @@ def test_dataset_is_a_source(images: Path, tmp_path: Path) -> None:
     dataset = extract(images, [MeanColor()], folder=tmp_path / "a").dataset()
     made = extract(dataset.take([3, 1]), [MeanColor()], folder=tmp_path / "b")
     np.testing.assert_array_equal(made.descriptors["mean-color"].vectors, dataset["mean-color"].vectors[[3, 1]])
+    with pytest.raises(DatasetError, match="holds no image"):
+        extract(Dataset(dataset.images[:0], image_store=dataset.image_store), [MeanColor()], folder=tmp_path / "c")
     with pytest.raises(DatasetError, match="does not know where its image files lie"):
         extract(Dataset(dataset.images), [MeanColor()], folder=tmp_path / "c")
 
@@ -258,6 +264,7 @@ def test_dataset_is_a_source(images: Path, tmp_path: Path) -> None:
         ("hog", "must be a list of names"),
         ([MeanColor("a"), MeanColor("A")], "each model once"),
         ([MeanColor("../a")], "has only letters"),
+        ([MeanColorOfNoLength()], "n_features of mean-color` must be an int"),
         ([SimpleNamespace(name="b", n_features=3, params={})], "callable"),
     ],
 )

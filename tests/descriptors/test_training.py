@@ -178,7 +178,7 @@ def test_checkpoint_of_another_training_and_damaged_one_are_refused(dataset: Dat
     ):
         fit_autoencoder(dataset, epochs=2, loss="mae", folder=tmp_path, **SMALL)
     (tmp_path / CHECKPOINT).write_bytes((tmp_path / CHECKPOINT).read_bytes()[:500])
-    with pytest.raises(DatasetError, match=r"cannot be read.*Remove it to train from the start"):
+    with pytest.raises(DatasetError, match=r"is damaged, .*Remove it to train from the start"):
         fit_autoencoder(dataset, epochs=1, folder=tmp_path, **SMALL)
 
 
@@ -285,7 +285,7 @@ def test_descriptor_of_the_real_sample_clusters_by_type(real_raw_data: Path, tmp
     truth = pd.read_csv(real_raw_data.parent / "truth.csv", keep_default_na=False, dtype=str)
     store = locate_raw_data(real_raw_data).image_store
     dataset = Dataset(truth[["path", "vehicle_id"]], image_store=store)
-    trained = fit_autoencoder(dataset, size=32, epochs=6, folder=tmp_path, random_state=0)
+    trained = fit_autoencoder(dataset, size=32, epochs=4, folder=tmp_path, random_state=0)
     assert trained.history["validation_loss"].iloc[-1] < 0.7 * trained.history["validation_loss"].iloc[0]
     sound = np.flatnonzero(truth["corruption"] == "")
     pixels = [np.asarray(read_image(dataset, int(row))) for row in sound]
@@ -293,7 +293,7 @@ def test_descriptor_of_the_real_sample_clusters_by_type(real_raw_data: Path, tmp
     own = ari(open_network(model, provider="cpu").embed(pixels), truth["type"][sound])
     batch = image_batch(pixels, model.input)
     plain = ari(batch.reshape(len(batch), -1) / 255, truth["type"][sound])
-    assert own > max(0.2, plain)
+    assert own > max(0.15, 1.5 * plain)
 
 
 def ari(vectors: np.ndarray, truth: pd.Series) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -70,9 +73,35 @@ def test_no_texts_give_no_rows(tmp_path: Path, model: Model) -> None:
     assert embed_texts([], model=model, folder=tmp_path).shape == (0, len(LETTERS))
 
 
-def test_one_text_or_a_model_of_images_is_refused(tmp_path: Path, model: Model) -> None:
-    with pytest.raises(ValueError, match="sequence of texts"):
-        embed_texts("abc", model=model, folder=tmp_path)
+@pytest.mark.parametrize("kind", [np.array, pd.Series, pd.Index, tuple, iter])
+def test_texts_may_come_in_any_sequence(tmp_path: Path, model: Model, kind: Callable[..., Any]) -> None:
+    vectors = embed_texts(kind(["ab", "c"]), model=model, folder=tmp_path, provider="cpu")
+    np.testing.assert_allclose(vectors, counts("ab", "c"), atol=1e-6)
+    found = zero_shot(
+        Descriptor("letters", np.eye(4)), kind(["bb", "aa"]), templates=kind(["{}"]), neutral=kind(["ccc"]),
+        text_model=model, folder=tmp_path,
+    )  # fmt: skip
+    assert found["label"].tolist() == ["aa", "bb", "uncertain", "uncertain"]
+
+
+@pytest.mark.parametrize("texts", ["abc", b"abc", 5, None, [1, 2], ["a", np.nan], {"a", "b"}, {"a": 1}])
+def test_what_is_no_sequence_of_texts_is_refused(tmp_path: Path, model: Model, texts: Any) -> None:
+    with pytest.raises(ValueError, match="`texts` must be a sequence of texts"):
+        embed_texts(texts, model=model, folder=tmp_path)
+    for name in ("labels", "templates", "neutral"):
+        words = {"labels": ["a"], "templates": ["{}"], "neutral": ["c"], name: texts}
+        with pytest.raises(ValueError, match=f"`{name}` must be a sequence of texts"):
+            zero_shot(Descriptor("letters", np.eye(4)), **words, text_model=model, folder=tmp_path)
+
+
+def test_text_may_be_empty_or_very_long(tmp_path: Path, model: Model) -> None:
+    texts = ["", "ab" * 100_000, "ab " * 100_000, "\0", "🚗"]
+    vectors = embed_texts(texts, model=model, folder=tmp_path, provider="cpu")
+    np.testing.assert_allclose(vectors[[0, 3, 4]], 0)
+    np.testing.assert_allclose(np.linalg.norm(vectors[1:3], axis=1), 1, rtol=1e-6)
+
+
+def test_model_of_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="takes text"):
         embed_texts(["abc"], model="clip-vit-b-32", folder=tmp_path)
 
@@ -112,12 +141,13 @@ def test_what_is_nearest_to_neutral_words_is_uncertain(tmp_path: Path, model: Mo
 
 def test_scale_of_vectors_changes_nothing(tmp_path: Path, model: Model) -> None:
     vectors = np.random.default_rng(1).uniform(size=(10, 4)).astype(np.float32)
-    one, other = (
+    one, *others = (
         zero_shot(Descriptor("letters", scale * vectors), ["abc", "dd"], text_model=model, folder=tmp_path)
-        for scale in (1, 50)
+        for scale in np.float32([1, 50, 1e-30, 3e38])
     )
-    assert one["label"].tolist() == other["label"].tolist()
-    np.testing.assert_allclose(one["confidence"], other["confidence"], rtol=1e-3)
+    for other in others:
+        assert one["label"].tolist() == other["label"].tolist()
+        np.testing.assert_allclose(one["confidence"], other["confidence"], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +168,10 @@ def test_descriptor_of_another_space_is_refused(
 @pytest.mark.parametrize(
     ("labels", "more", "message"),
     [
-        ("bus", {}, "labels"),
         ([], {}, "labels"),
+        (["a", " "], {}, "labels"),
+        (["a b", "A  b"], {}, "differ"),
+        (["a"], {"templates": []}, "templates"),
         (["a", "a"], {}, "differ"),
         (["a", "uncertain"], {}, "uncertain"),
         (["a"], {"templates": ["a photo"]}, "place of the label"),

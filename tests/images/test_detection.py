@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -245,3 +247,26 @@ def test_an_output_of_another_format_is_refused(tmp_path: Path, decoder: str, me
     model = record(constant(tmp_path / "other.onnx", np.zeros((5, 6), np.float32)), "yolov10", ImageInput(SIDE, SIDE))
     with pytest.raises(ValueError, match=message):
         Detector(replace(model, decoder=decoder))([np.zeros((10, 10, 3), np.uint8)])
+
+
+def test_params_hold_the_checksum_of_the_file_on_disk_and_all_settings(tmp_path: Path) -> None:
+    model = find_red(tmp_path, *FORMATS["yolov10"])
+    assert model.files[0].sha256 is None
+    params = Detector(model, min_confidence=0.3).params
+    assert json.loads(json.dumps(params)) == params
+    assert params["sha256"] == [hashlib.sha256((tmp_path / model.files[0].name).read_bytes()).hexdigest()]
+    for other in (
+        Detector(model, min_confidence=0.4),
+        Detector(model, min_confidence=0.3, provider="openvino"),
+        Detector(replace(model, input=replace(model.input, scale=1.0)), min_confidence=0.3),
+        Detector(replace(model, labels=("car", "bicycle", "person")), min_confidence=0.3),
+    ):
+        assert other.params != params
+    constant(tmp_path / model.files[0].name, np.zeros((1, 6), np.float32))
+    assert Detector(model, min_confidence=0.3).params["sha256"] != params["sha256"]
+
+
+def test_a_class_below_zero_has_no_label_of_another(tmp_path: Path) -> None:
+    path = constant(tmp_path / "negative.onnx", np.float32([[10, 10, 50, 50, 0.9, -1]]))
+    [[found]] = Detector(record(path, "yolov10", ImageInput(SIDE, SIDE)))([np.zeros((SIDE, SIDE, 3), np.uint8)])
+    assert found.label == "class -1"

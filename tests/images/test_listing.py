@@ -87,6 +87,7 @@ def test_list_keeps_its_order(folder: Path, header: str) -> None:
     ("text", "message"),
     [
         ("name\na.jpg\n", "must have a column of paths"),
+        ("path;type\na.jpg;car\n", "separated by `;`: save it with commas"),
         ("path\n", "lists no image"),
         ("", "cannot be read as a CSV"),
         ("path\na.jpg\n../b.jpg\n", "row 1: .* leaves the folder"),

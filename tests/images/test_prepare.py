@@ -151,3 +151,9 @@ def test_params_name_everything_that_changes_pixels() -> None:
 def test_settings_out_of_range_are_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         Preparation(**{name: value})
+
+
+@pytest.mark.parametrize("step", ["upscaler", "detector"])
+def test_a_name_in_place_of_a_step_is_refused(step: str) -> None:
+    with pytest.raises(TypeError, match=rf"`{step}` must be {step.capitalize()}\(\.\.\.\) or None. Got 'name'"):
+        Preparation(**{step: "name"})

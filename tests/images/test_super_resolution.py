@@ -61,6 +61,25 @@ def test_a_file_that_is_no_network_is_named(tmp_path: Path, name: str, decoder: 
         Upscaler(local_model(tmp_path / name, decoder))
 
 
+def test_a_decoder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`decoder of model 'mine'` must be one of 'edsr', .*Got 'yolox' instead"):
+        Upscaler(local_model(tmp_path / "net.pb", "yolox"))
+
+
+@pytest.mark.real
+def test_the_decoder_of_another_network_is_refused_at_once(real_models: Path) -> None:
+    with pytest.raises(ModelError, match=r"FSRCNN_x3\.pb cannot be read"):
+        Upscaler(local_model(real_models / "FSRCNN_x3.pb", "edsr"))
+
+
+@pytest.mark.real
+def test_params_hold_the_checksums_of_the_files_on_disk(real_models: Path, tmp_path: Path) -> None:
+    known = Upscaler("fsrcnn-x3", folder=real_models).params
+    own = Upscaler(local_model(real_models / "FSRCNN_x3.pb", "fsrcnn"), folder=tmp_path).params
+    assert own == {**known, "model": "mine"}
+    assert [len(checksum) for checksum in own["sha256"]] == [64]
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(37, 50), (1, 1), (3, 90), (128, 16)])

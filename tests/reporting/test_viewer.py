@@ -151,5 +151,48 @@ def test_search_legend_and_keys_work_in_a_browser(table, dataset, tmp_path: Path
     assert _points(seen.dom) == "30"  # the most frequent label is switched off
     assert "15 found" in seen.dom
     card = seen.dom.partition('class="card"')[2].partition("</dl>")[0]
-    assert "<strong>35.png</strong>" in card  # the first that is found and shown
+    assert '<strong title="35.png">35.png</strong>' in card  # the first that is found and shown
     assert "data:image/jpeg" in card
+
+
+def test_names_are_shown_without_the_folders_in_common(tmp_path: Path, browse) -> None:
+    place = dict.fromkeys("xyz", 0.0)
+    names = ["../photos/of cars/a/1.png", "../photos/of cars/a/2.png", "../photos/of cars/ab/3.png"]
+    records = [{"filename": name, "label": "car", **place, "group": 0, "quality": "high"} for name in names]
+    page = write_viewer(records, tmp_path / "v.html")
+    act = """<script>
+      document.querySelector("#search").value = "a";
+      document.querySelector("#search").dispatchEvent(new Event("input"));
+      document.querySelector("#next").click();
+    </script></body>"""
+    page.write_text(page.read_text().replace("</body>", act))
+    seen = browse(page)
+    assert seen.console == []
+    hits = re.findall(r'<button type="button" title="(.*?)">(.*?)</button>', seen.dom)
+    assert hits == [(name, name.removeprefix("../photos/of cars/")) for name in names]
+    assert f'<strong title="{names[0]}">a/1.png</strong>' in seen.dom
+
+
+def test_every_color_stands_out_on_dark_paper(tmp_path: Path, browse) -> None:
+    places = np.random.default_rng(0).normal(size=(12, 3)).tolist()
+    records = [
+        {"filename": f"{i}.png", "label": "car", "x": x, "y": y, "z": z, "group": i, "quality": "high"}
+        for i, (x, y, z) in enumerate(places)
+    ]
+    page = write_viewer(records, tmp_path / "v.html")
+    night = "<body><script>window.matchMedia = () => ({ matches: true, addEventListener() {} })</script>"
+    page.write_text(page.read_text().replace("<body>", night))
+    seen = browse(page)
+    assert seen.console == []
+    legend = seen.dom.partition('class="legend"')[2].partition("</ul>")[0]
+    colors = np.array(re.findall(r"--color: rgb\((\d+),(\d+),(\d+)\)", legend), dtype=float)
+    assert colors.shape == (12, 3)
+    assert len(np.unique(colors, axis=0)) == 12
+    assert (_contrast(colors, np.array([0x0F, 0x13, 0x18])) >= 3).all()
+
+
+def _contrast(colors: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """Return the contrast that WCAG 2 defines, of which signs need 3."""
+    linear = [np.where(c <= 10.31, c / 3294.6, ((c / 255 + 0.055) / 1.055) ** 2.4) for c in (colors, paper)]
+    light, dark = (part @ [0.2126, 0.7152, 0.0722] + 0.05 for part in linear)
+    return light / dark

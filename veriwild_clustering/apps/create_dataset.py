@@ -6,18 +6,29 @@ import argparse
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pandas as pd
+
+from veriwild_clustering.apps.model_options import (
+    add_model_options,
+    add_preparation_options,
+    models_from,
+    preparation_from,
+)
 from veriwild_clustering.core.dataset import Dataset
-from veriwild_clustering.core.storage.atomic import MANIFEST, vectors_folder
-from veriwild_clustering.core.storage.join import REPORT, check_csv_name, join_dataset
+from veriwild_clustering.core.storage.atomic import MANIFEST, only_run, vectors_folder
+from veriwild_clustering.core.storage.image_store import ImageStore
+from veriwild_clustering.core.storage.join import REPORT, Inspection, check_output, join_dataset
 from veriwild_clustering.core.storage.raw_data import RawData, given_vectors, locate_raw_data
 from veriwild_clustering.core.storage.reading import read_manifest
 from veriwild_clustering.core.validation import DatasetError, check_int
 from veriwild_clustering.images.inspection import inspect_images
 from veriwild_clustering.images.measurement import measure_images
+from veriwild_clustering.images.models.record import Model
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -28,9 +39,13 @@ examples:
   veriwild create-dataset --descriptor clip=clip.npy --no-images
   veriwild create-dataset --pictures photos --models hog color-histogram
                                                            without any vectors: they are made from the images
+  veriwild create-dataset --pictures photos.zip --models osnet-x0-25 --crop --upscale
+
+When it is interrupted, the same command goes on where it stopped.
 """
 
 DEFAULT_SAMPLE = 2000
+_VECTORS = "vectors"
 _log = logging.getLogger(__name__)
 
 
@@ -41,9 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pictures", metavar="FOLDER|ZIP|CSV",
         help="make a dataset of these images instead, all of a folder or zip or those that a CSV lists; needs --models",
     )  # fmt: skip
-    parser.add_argument(
-        "--models", nargs="+", metavar="NAME", help="what makes vectors of the images: `veriwild models` lists names"
-    )
     parser.add_argument(
         "--output", default="transport_dataset.csv", metavar="CSV",
         help="the table to write; vectors go to the folder of the same name (default: %(default)s)",
@@ -65,6 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help="seed of --sample (default: 0)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes that read images (default: one per core)")
+    add_model_options(parser)
+    add_preparation_options(parser, by_default=False)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--progress", action="store_true", default=None, help="show progress bars, always")
     shown.add_argument("--quiet", dest="progress", action="store_false", help="no progress bars and no summary")
@@ -80,58 +94,88 @@ def run(arguments: argparse.Namespace) -> int:
     DatasetError
         If an argument or the data cannot be used.
     """
-    own = _own_descriptors(arguments.descriptor)
-    if arguments.jobs is not None and arguments.jobs != -1:
-        check_int("--jobs", arguments.jobs, low=1)
+    own, models = _own_descriptors(arguments.descriptor), models_from(arguments)
+    _check_options(arguments, models)
     if arguments.sample is not None:
         _draw(arguments)
     output = Path(arguments.output)
     unfinished = output.parent / f".{output.stem}.unfinished"
-    raw = _raw_data(arguments, own, unfinished=unfinished / "vectors")
+    if models:
+        raw = _found_images(Path(arguments.pictures), models, own, folder=unfinished / _VECTORS)
+    else:
+        raw = locate_raw_data(arguments.raw_data, descriptors=own)
+    check_output(raw, output)  # before hours of work
     if raw.image_store is None and not arguments.no_images:
         _log.warning("No images were found beside the vectors: sizes and checks stay empty.")
-    measure = inspect_images if arguments.no_measures else partial(measure_images, store=unfinished)
-    dataset = join_dataset(
-        raw,
-        output,
-        inspected=None if arguments.no_images else partial(measure, n_jobs=arguments.jobs, progress=arguments.progress),
-        inline_vectors=arguments.inline_vectors,
-        progress=arguments.progress,
+    all_measures = partial(measure_images, store=unfinished)
+    measure: Inspection = partial(
+        inspect_images if arguments.no_measures else all_measures, n_jobs=arguments.jobs, progress=arguments.progress
     )
-    shutil.rmtree(unfinished, ignore_errors=True)
+    inspected: pd.DataFrame | Inspection | None = None if arguments.no_images else measure
+    with only_run(unfinished, target=output):
+        if models:
+            raw, told = _with_vectors(raw, models, arguments, folder=unfinished / _VECTORS)
+            inspected = told if arguments.no_measures else partial(_measured, measure, told)
+        dataset = join_dataset(
+            raw, output, inspected=inspected, inline_vectors=arguments.inline_vectors, progress=arguments.progress
+        )
+        shutil.rmtree(unfinished, ignore_errors=True)
     if arguments.progress is not False:
         print("\n".join(_summary(raw, dataset, output)))
     return 0
 
 
-def _raw_data(arguments: argparse.Namespace, own: dict[str, Path], *, unfinished: Path) -> RawData:
-    """Return the raw data that the arguments name, vectors made of the images where `--pictures` asks for it."""
-    if (arguments.pictures is None) != (arguments.models is None):
+def _check_options(arguments: argparse.Namespace, models: Sequence[str | Model]) -> None:
+    """Raise where options contradict each other, before anything is drawn or written."""
+    if arguments.jobs is not None and arguments.jobs != -1:
+        check_int("--jobs", arguments.jobs, low=1)
+    if (arguments.pictures is None) != (not models):
         raise DatasetError("--pictures and --models go together: which images, and what makes vectors of them.")
-    if arguments.pictures is None:
-        return locate_raw_data(arguments.raw_data, descriptors=own)
-    if arguments.sample is not None:
+    if not models and (arguments.upscale or arguments.crop):
+        raise DatasetError("--upscale and --crop prepare the images of --pictures, which is not given.")
+    if models and arguments.sample is not None:
         raise DatasetError("--sample draws images of its own; leave it out or leave out --pictures.")
-    from veriwild_clustering.descriptors.extraction.extract import extract
+    if models and arguments.no_images:
+        raise DatasetError("--no-images leaves nothing to make vectors of; --no-measures is as fast.")
+
+
+def _found_images(source: Path, models: Sequence[str | Model], own: dict[str, Path], *, folder: Path) -> RawData:
+    """Return the images that `--pictures` names, with the vectors that are to be made of them in `folder`."""
     from veriwild_clustering.images.listing import find_images
 
-    check_csv_name(Path(arguments.output))  # before hours of work
-    source = Path(arguments.pictures)
     store, paths = find_images(source)
-    extraction = extract(
-        (store, paths), arguments.models, folder=unfinished, n_jobs=arguments.jobs, progress=arguments.progress
-    )
-    made = {name: extraction.folder / f"{name}.npy" for name in extraction.descriptors}
+    names = [model if isinstance(model, str) else model.name for model in models]
     return RawData(
         folder=source if source.is_dir() else source.parent,
         paths_file=source,
         paths=tuple(paths),
-        descriptor_files=given_vectors(own, beside=made),
+        descriptor_files=given_vectors(own, beside={name: folder / f"{name}.npy" for name in names}),
         image_store=store,
         attribute_files={"truth": source} if source.suffix.lower() == ".csv" else {},
         from_images=True,
-        descriptor_params={name: one.params for name, one in extraction.descriptors.items()},
     )
+
+
+def _with_vectors(
+    raw: RawData, models: Sequence[str | Model], arguments: argparse.Namespace, *, folder: Path
+) -> tuple[RawData, pd.DataFrame]:
+    """Make vectors of the images; return the raw data with what made them, and what came of each image."""
+    from veriwild_clustering.descriptors.extraction.extract import extract
+
+    source = cast("ImageStore", raw.image_store), raw.paths
+    extraction = extract(
+        source, models, folder=folder, preparation=preparation_from(arguments),
+        n_jobs=arguments.jobs, progress=arguments.progress,
+    )  # fmt: skip
+    params = {name: descriptor.params for name, descriptor in extraction.descriptors.items()}
+    flags = [f"has_{name}" for name in params]
+    return replace(raw, descriptor_params=params), extraction.table.drop(columns=["path", *flags])
+
+
+def _measured(measure: Inspection, told: pd.DataFrame, store: ImageStore, paths: Sequence[str]) -> pd.DataFrame:
+    """Return the measures of the images, and beside them what the extraction alone knows: their preparation."""
+    measures = measure(store, paths)
+    return measures.join(told.drop(columns=measures.columns.intersection(told.columns)))
 
 
 def _own_descriptors(given: Sequence[str]) -> dict[str, Path]:
@@ -168,15 +212,14 @@ def _summary(raw: RawData, dataset: Dataset, output: Path) -> list[str]:
     n_vehicles = dataset.images["vehicle_id"].nunique()
     lines = [f"{len(dataset):,} images of {n_vehicles:,} vehicles" if n_vehicles else f"{len(dataset):,} images"]
     for entry in manifest["descriptors"]:
-        auc = entry["same_vehicle_auc"]
-        closeness = (
-            "too few vehicles seen twice to check the row order"
-            if auc is None
-            else f"same-vehicle ROC AUC {auc:.3f} over {entry['same_vehicle_pairs']:,} pairs"
-        )
-        lines.append(
-            f"  {entry['name']}: {entry['dims']:,} features, {entry['usable_rows']:,} usable rows, {closeness}"
-        )
+        facts = [f"{entry['dims']:,} features", f"{entry['usable_rows']:,} usable rows"]
+        if entry["same_vehicle_auc"] is not None:
+            facts.append(
+                f"same-vehicle ROC AUC {entry['same_vehicle_auc']:.3f} over {entry['same_vehicle_pairs']:,} pairs"
+            )
+        elif entry["name"] not in raw.descriptor_params:  # of those that were just made the order is known
+            facts.append("too few vehicles seen twice to check the row order")
+        lines.append(f"  {entry['name']}: {', '.join(facts)}")
     lines += [f"  {count:,} rows: {what}" for what, count in sorted(manifest["issues"].items())]
     folder = vectors_folder(output)
     places = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from veriwild_clustering.images.models.catalog import MODELS, find_model
 from veriwild_clustering.images.models.record import Model
@@ -21,7 +22,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to a parser."""
-    folder = {"metavar": "FOLDER", "help": "the cache (default: $VERIWILD_MODELS, or the user's cache)"}
+    folder: dict[str, Any] = {"metavar": "FOLDER", "help": "the cache (default: $VERIWILD_MODELS, or the user's cache)"}
     parser.add_argument("--folder", **folder)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     get = actions.add_parser("get", help="download weights and print where they lie")

@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix.lower() != ".onnx":
         raise DatasetError(f"--output must end in .onnx. Got {str(output)!r} instead.")
+    if output.is_dir():
+        raise DatasetError(f"{output} is a folder. Give --output the name of a file.")
     unfinished = output.parent / f".{output.stem}.unfinished"
     trained = fit_autoencoder(
         arguments.pictures,

@@ -42,8 +42,7 @@ def assign_noise(partition: Partition, *, descriptor: Descriptor | None = None, 
     Examples
     --------
     >>> import numpy as np
-    >>> from veriwild_clustering import Descriptor, Partition
-    >>> from veriwild_clustering.clustering.noise import assign_noise
+    >>> from veriwild_clustering import Descriptor, Partition, assign_noise
     >>> space = Descriptor("line", np.array([[0.0], [1.0], [2.0], [8.0], [9.0]]))
     >>> assigned = assign_noise(Partition([0, 0, -1, 1, 1], space, "by hand"), n_neighbors=2)
     >>> assigned.labels, assigned.confidence

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.partition import canonical_labels
 from veriwild_clustering.core.validation import check_int
 
-__all__ = ["near_duplicates"]
+__all__ = ["near_duplicate_groups", "near_duplicates"]
 
 _BITS = 64
 _FEW = 64  # hashes among which splitting costs more than comparing all
+_ALL_BITS = np.arange(_BITS, dtype=np.uint64)
 _HASH = r"[0-9a-fA-F]{16}"
+_MOST_LINKS = 2**20  # that are kept before they are thinned out
+
+_Visit = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]  # later places, earlier, distances
 
 
 def near_duplicates(hashes: Sequence[str] | pd.Series, *, max_distance: int = 4) -> pd.DataFrame:
@@ -78,6 +82,89 @@ def near_duplicates(hashes: Sequence[str] | pd.Series, *, max_distance: int = 4)
     return pd.DataFrame({"row": rows[found], "other": rows[other[found]], "distance": distance[found]})
 
 
+def near_duplicate_groups(hashes: Sequence[str] | pd.Series, *, max_distance: int = 4) -> pd.DataFrame:
+    """Group images that look alike: two are in one group if a chain of look-alikes leads from one to the other.
+
+    Parameters
+    ----------
+    hashes : sequence of str or Series of shape (n_images,)
+        Perceptual hashes of 64 bits as 16 hex digits, column `phash` of `measure_images`. A missing hash is like none.
+    max_distance : int, default=4
+        In how many of the 64 bits two hashes may differ that follow each other in a chain.
+
+    Returns
+    -------
+    DataFrame
+        One row per image that has a look-alike: `group`, 0 the largest and of equal ones the first to appear; `size`,
+        how many images the group has; `row`. By group and row.
+
+    Raises
+    ------
+    ValueError
+        If a hash is not 16 hex digits.
+
+    Notes
+    -----
+    The connected components of all pairs of look-alikes, not only of the nearest that `near_duplicates` gives, which
+    may leave a chain in two parts. Exact, at the cost of `near_duplicates`; memory is O(n_images).
+
+    A chain may be long: the ends of a group can look different. Images without structure, dark or blurred ones, tend to
+    be one large group.
+
+    Examples
+    --------
+    >>> from veriwild_clustering.images.duplicates import near_duplicate_groups
+    >>> kinds = ["00000000000000ff", "8000000000000000", "00000000000000fe", "00000000000000f0"]
+    >>> hashes = [kinds[0], kinds[1], kinds[2], None, kinds[1], kinds[3]]
+    >>> print(near_duplicate_groups(hashes).to_string(index=False))
+     group  size  row
+         0     3    0
+         0     3    2
+         0     3    5
+         1     2    1
+         1     2    4
+    """
+    max_distance = check_int("max_distance", max_distance, low=0, high=_BITS)
+    rows, codes = _codes(pd.Series(hashes, dtype="str"))
+    kind, different = pd.factorize(codes)
+    links = _Links(len(different), max_distance)
+    if len(different):
+        _search(different, np.arange(len(different)), _ALL_BITS, n_bands=max_distance + 1, visit=links.add)
+    group, _ = canonical_labels(links.components()[kind])
+    size = np.bincount(group)[group]
+    table = pd.DataFrame({"group": group.astype(np.int64), "size": size, "row": rows})
+    return table[size > 1].sort_values(["group", "row"], ignore_index=True)
+
+
+class _Links:
+    """Pairs of near places, thinned out to what holds their components together."""
+
+    def __init__(self, n_places: int, max_distance: int) -> None:
+        self._n_places, self._max_distance = n_places, max_distance
+        self._pairs: list[NDArray[np.int64]] = []
+        self._n_pairs = 0
+
+    def add(self, later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
+        """Take the pairs that are near."""
+        near = distance <= self._max_distance
+        self._pairs.append(np.stack([later[near], earlier[near]]))
+        self._n_pairs += int(near.sum())
+        if self._n_pairs > _MOST_LINKS + self._n_places:
+            component = self.components()
+            first = np.unique(component, return_index=True)[1]
+            self._pairs, self._n_pairs = [np.stack([np.arange(self._n_places), first[component]])], self._n_places
+
+    def components(self) -> NDArray[np.int64]:
+        """Return the number of the component of each place."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        later, earlier = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
+        shape = (self._n_places, self._n_places)
+        graph = coo_array((np.ones(len(later), dtype=bool), (later, earlier)), shape=shape)
+        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
 def _codes(hashes: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return which rows have a hash, and these hashes as numbers."""
     known = hashes.dropna()
@@ -91,26 +178,30 @@ def _nearest_earlier(codes: NDArray[np.uint64], max_distance: int) -> tuple[NDAr
     """Return for each of different codes the place of the nearest earlier one, -1 if none is near, and its distance."""
     n_codes = len(codes)
     best = np.full(n_codes, (max_distance + 1) * n_codes)  # distance * n_codes + place: the smaller the better
+
+    def note(later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
+        best[later] = np.minimum(best[later], distance * n_codes + earlier)
+
     if n_codes:
-        _search(codes, np.arange(n_codes), np.arange(_BITS, dtype=np.uint64), n_bands=max_distance + 1, best=best)
+        _search(codes, np.arange(n_codes), _ALL_BITS, n_bands=max_distance + 1, visit=note)
     distance, place = np.divmod(best, max(1, n_codes))
     return np.where(distance > max_distance, -1, place), distance
 
 
 def _search(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], bits: NDArray[np.uint64], *, n_bands: int, best: NDArray[Any]
+    codes: NDArray[np.uint64], members: NDArray[np.int64], bits: NDArray[np.uint64], *, n_bands: int, visit: _Visit
 ) -> None:
-    """Compare those members that agree in one of the bands into which the bits, all that they may differ in, fall."""
+    """Visit pairs of members that agree in one of the bands into which the bits, all that they may differ in, fall."""
     bands = [bits[place::n_bands] for place in range(n_bands)]
     groups = [_agreeing(codes, members, band) for band in bands]
     if sum(float(sizes @ sizes) for _, sizes in groups) > len(members) ** 2 / 2:
-        _compare(codes, members, np.array([len(members)]), best)
+        _compare(codes, members, np.array([len(members)]), visit)
         return
     for band, (together, sizes) in zip(bands, groups, strict=True):
         many = sizes > _FEW
-        _compare(codes, together[np.repeat(~many, sizes)], sizes[~many], best)
+        _compare(codes, together[np.repeat(~many, sizes)], sizes[~many], visit)
         for part in np.split(together[np.repeat(many, sizes)], np.cumsum(sizes[many]))[:-1]:
-            _search(codes, part, np.setdiff1d(bits, band), n_bands=n_bands, best=best)
+            _search(codes, part, np.setdiff1d(bits, band), n_bands=n_bands, visit=visit)
 
 
 def _agreeing(
@@ -122,14 +213,11 @@ def _agreeing(
     return members[order], np.unique(values, return_counts=True)[1]
 
 
-def _compare(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], sizes: NDArray[np.int64], best: NDArray[Any]
-) -> None:
-    """Compare all members of each group, which lie one behind the other, and note in `best` the best earlier ones."""
+def _compare(codes: NDArray[np.uint64], members: NDArray[np.int64], sizes: NDArray[np.int64], visit: _Visit) -> None:
+    """Compare all members of each group, which lie one behind the other, and visit the pairs with their distances."""
     rank = np.arange(len(members)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     later = np.arange(len(members))
     for step in range(1, sizes.max(initial=0)):
         later = later[rank[later] >= step]
         row, other = members[later], members[later - step]
-        distance = np.bitwise_count(codes[row] ^ codes[other]).astype(np.int64)
-        best[row] = np.minimum(best[row], distance * len(codes) + other)
+        visit(row, other, np.bitwise_count(codes[row] ^ codes[other]).astype(np.int64))

@@ -146,7 +146,8 @@ def _listed_paths(file: Path) -> list[str]:
     names = {str(name).strip().lower(): name for name in reversed(table.columns)}
     column = next((names[name] for name in _COLUMNS if name in names), None)
     if column is None:
-        raise DatasetError(f"{file} must have a column of paths: {', '.join(_COLUMNS)}.")
+        hint = " Its columns are separated by `;`: save it with commas." if any(";" in name for name in names) else ""
+        raise DatasetError(f"{file} must have a column of paths: {', '.join(_COLUMNS)}.{hint}")
     if table.empty:
         raise DatasetError(f"{file} lists no image.")
     base = file.absolute().parent

@@ -112,9 +112,12 @@ def upright(image: Image.Image, *, max_pixels: int | None = None) -> Image.Image
 
     With more than `max_pixels` it comes at a half, a third … of its size, whichever is the first to fit.
     """
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
-    whole = ImageOps.exif_transpose(image).convert("RGB")
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I;16"):  # 16 bits of grey, which `convert` would cut off at 255
+        turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+    whole = turned.convert("RGB")
     factor = 1 if max_pixels is None else ceil(sqrt(whole.width * whole.height / max_pixels))
     return whole.reduce(factor) if factor > 1 else whole
 

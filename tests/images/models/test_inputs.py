@@ -71,9 +71,7 @@ def test_crop_is_that_of_torchvision(size: tuple[int, int]) -> None:
     drawn = (side, side * long // short) if size[0] <= size[1] else (side * long // short, side)
     resized = np.asarray(Image.fromarray(image).resize(drawn[::-1], Image.Resampling.BICUBIC))
     top, left = (round((have - side) / 2) for have in drawn)
-    spec = ImageInput(
-        side, side, "crop", interpolation="bicubic", resize_with="pillow", layout="NHWC", dtype="uint8"
-    )
+    spec = ImageInput(side, side, "crop", interpolation="bicubic", resize_with="pillow", layout="NHWC", dtype="uint8")
     np.testing.assert_array_equal(image_batch([image], spec)[0], resized[top : top + side, left : left + side])
 
 

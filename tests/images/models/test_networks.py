@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from veriwild_clustering.images.models.networks import Network, open_network, pr
 from veriwild_clustering.images.models.record import ImageInput, Model, ModelFile
 from veriwild_clustering.images.models.weights import ModelError
 
+ROOT = Path(__file__).resolve().parents[3]
 IMAGES = [np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8) for seed in range(11)]
 MEANS = np.stack([image.mean(axis=(0, 1)) for image in IMAGES])
 
@@ -261,3 +264,49 @@ def test_importing_loads_no_runtime() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
+
+
+def test_a_file_that_is_no_network_is_refused_unopened(tmp_path) -> None:
+    (tmp_path / "words.txt.gz").write_bytes(b"words")
+    with pytest.raises(ModelError, match=r"words\.txt\.gz is no network that can be opened"):
+        opened(tmp_path / "words.txt.gz")
+
+
+def test_a_forked_process_runs_the_network(tmp_path) -> None:
+    """In a process of its own: a fork of one with many threads may hang for other reasons."""
+    color_network(tmp_path / "a.onnx", 1)
+    code = f"""if True:
+        import multiprocessing, numpy as np, sys
+        from veriwild_clustering import ImageInput, Model, ModelFile
+        from veriwild_clustering.images.models.networks import open_network
+        record = Model("tiny", "embedding", (ModelFile("a.onnx"),), license="", source="", input=ImageInput(8, 8))
+        network = open_network(record, folder={str(tmp_path)!r}, provider="cpu", n_threads=2)
+        images = [np.full((8, 8, 3), 3, np.uint8)] * 9
+        network.embed(images)
+        child = multiprocessing.get_context("fork").Process(target=network.embed, args=(images,), daemon=True)
+        child.start()
+        child.join(20)
+        sys.exit(child.exitcode != 0)
+    """
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_copy_takes_the_number_of_threads_that_its_process_may_use(tmp_path, monkeypatch) -> None:
+    network = open_network(record(color_network(tmp_path / "a.onnx", 1)), folder=tmp_path)
+    bound = pickle.dumps(network)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert pickle.loads(bound).n_threads == 1  # noqa: S301
+
+
+def test_params_change_with_all_that_changes_vectors(tmp_path) -> None:
+    file = color_network(tmp_path / "a.onnx", 1)
+    params = opened(file).params
+    assert json.loads(json.dumps(params)) == params
+    assert params["sha256"] == [hashlib.sha256(file.read_bytes()).hexdigest()]
+    others = [
+        opened(file, output="pooled"),
+        opened(file, provider="openvino"),
+        opened(file, input=ImageInput(8, 8, color="BGR")),
+        opened(file, pooling="first", n_features=None),
+    ]
+    assert params not in [other.params for other in others]

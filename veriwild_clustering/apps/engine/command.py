@@ -3,43 +3,56 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from veriwild_clustering.apps.engine.grouping import FEWEST_IMAGES, Grouping, group_images
 from veriwild_clustering.apps.engine.labels import LABEL_SOURCES, image_labels, labelling_models
+from veriwild_clustering.apps.model_options import (
+    add_model_options,
+    add_preparation_options,
+    if_at_hand,
+    models_from,
+    preparation_from,
+)
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.image_store import ImageStore
-from veriwild_clustering.core.validation import DatasetError
-from veriwild_clustering.images.models.weights import ModelError
+from veriwild_clustering.core.validation import DatasetError, check_int
+from veriwild_clustering.images.models.record import Model
+
+if TYPE_CHECKING:
+    from veriwild_clustering.descriptors.extraction.extract import Extraction
 
 __all__ = ["EXAMPLES", "TOO_FEW", "add_arguments", "run"]
 
 EXAMPLES = """\
 examples:
   veriwild engine --image_dir ./data/images --output ./results/clustering_result.json
-  veriwild engine --image_dir cars.zip --output cars.json --model osnet-x0-25 --no-crop
+  veriwild engine --image_dir cars.zip --output cars.json --models osnet-x0-25 --no-crop
+  veriwild engine --image_dir cars --output cars.json --models osnet-x0-25 hog     both, with the same say
   veriwild engine --image_dir cars --output cars.json --labels "bus,car,truck"     zero-shot, with CLIP
 
 The JSON is an array with one object per image: filename, label, x, y, z, group (-1: none), quality (high or low),
-confidence, box, upscaled, quality_reason, group_quality, status. Beside it: a viewer page and the vectors.
-An image that cannot be read is in it too: group -1, no coordinates, low quality, its status.
+confidence, box, upscaled, quality_reason, group_quality, status. Beside it: a viewer page and the vectors. When it is
+interrupted, the same command goes on where it was.
+
+An image that cannot be read is in the JSON too: group -1, no coordinates, low quality, its status. `quality` is that of
+the image as it lies on the disk, by fixed bounds. `group_quality` is that of its group: high where two images of the
+group differ at most three quarters as much as any two of all images, by their mean squared distance.
+
+exit codes: 0 done; 2 input that cannot be used; 3 the result is written, but fewer than five images could be used;
+130 interrupted
 """
 
 TOO_FEW = 3
 DEFAULT_MODEL = "clip-vit-b-32"
 WITHOUT_WEIGHTS = "hog"
-_UPSCALER, _DETECTOR = "fsrcnn-x3", "yolox-nano"
-_SIMILAR = 0.7  # mean cosine similarity with the other images of a group, from which on it is compact
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
+_COMPACT = 0.75  # of the mean squared distance of two of all images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,35 +63,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, metavar="JSON", help="the result; a viewer lies beside it"
     )
-    parser.add_argument(
-        "--model", action="append", metavar="NAME",
-        help=f"what describes the images; may be repeated (default: {DEFAULT_MODEL}, without its weights "
-        f"{WITHOUT_WEIGHTS})",
-    )  # fmt: skip
-    _add_step(parser, "upscale", f"make images below 128 pixels larger (default: {_UPSCALER}, if it can be had)")
-    _add_step(parser, "crop", f"cut out the vehicle that this model finds (default: {_DETECTOR}, if it can be had)")
-    parser.add_argument("--labels", metavar="A,B,C", help="names to tell apart by CLIP, zero-shot")
-    parser.add_argument(
+    parser.add_argument("--no-viewer", action="store_true", help="write no page")
+    parser.add_argument("--vectors", type=Path, metavar="FOLDER", help="where vectors go (default: beside the output)")
+    add_model_options(parser, default=f"{DEFAULT_MODEL}, without its weights {WITHOUT_WEIGHTS}")
+    add_preparation_options(parser, by_default=True)
+    groups = parser.add_argument_group("groups and labels")
+    groups.add_argument("--keep-noise", action="store_true", help="leave images between groups without one")
+    groups.add_argument("--labels", metavar="A,B,C", help="names to tell apart by CLIP, zero-shot")
+    groups.add_argument(
         "--label-from", choices=LABEL_SOURCES, default="model",
         help="model: --labels, else the class of the detector; attributes: a network for types of vehicles; "
         "filename: text before the first underscore (default: model)",
     )  # fmt: skip
-    parser.add_argument("--keep-noise", action="store_true", help="leave images between groups without one")
-    parser.add_argument("--no-viewer", action="store_true", help="write no page")
-    parser.add_argument("--vectors", type=Path, metavar="FOLDER", help="where vectors go (default: beside the output)")
-    parser.add_argument("--models-folder", type=Path, metavar="FOLDER", help="the cache (default: $VERIWILD_MODELS)")
-    parser.add_argument("--provider", metavar="NAME", help="what runs the networks (default: the best there is)")
-    parser.add_argument(
+    running = parser.add_argument_group("running")
+    running.add_argument("--models-folder", type=Path, metavar="FOLDER", help="the cache (default: $VERIWILD_MODELS)")
+    running.add_argument("--provider", metavar="NAME", help="what runs the networks (default: the best there is)")
+    running.add_argument(
         "--random-state", type=int, default=0, metavar="SEED", help="same seed, same bytes (default: 0)"
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="workers that read images (default: one per core)")
-    parser.add_argument("--quiet", dest="progress", action="store_false", default=None, help="no bars and no summary")
-
-
-def _add_step(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    step = parser.add_mutually_exclusive_group()
-    step.add_argument(f"--{name}", metavar="MODEL", help=text)
-    step.add_argument(f"--no-{name}", dest=name, action="store_const", const="", help="leave this step out")
+    running.add_argument("--jobs", type=int, metavar="N", help="workers that read images (default: one per core)")
+    shown = running.add_mutually_exclusive_group()
+    shown.add_argument("--progress", action="store_true", default=None, help="show progress bars, always")
+    shown.add_argument("--quiet", dest="progress", action="store_false", help="no progress bars and no summary")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -94,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     from veriwild_clustering.reporting.viewer.viewer import write_viewer
 
     output: Path = arguments.output
-    _check_writable(output)
+    page = _checked_page(arguments)
     source = find_images(arguments.image_dir)
     extraction, names = _extract(source, arguments)
     descriptor = _joined([extraction.descriptors[name] for name in names])
@@ -108,7 +114,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     records = image_records(table)
     write_records(output, records)
-    page = output.with_suffix(".html")
     if not arguments.no_viewer:
         title = f"{Path(arguments.image_dir).resolve().name}: groups of images"
         write_viewer(
@@ -121,15 +126,26 @@ def run(arguments: argparse.Namespace) -> int:
     return TOO_FEW if descriptor.n_valid < FEWEST_IMAGES else 0
 
 
-def _check_writable(output: Path) -> None:
-    """Raise before hours of work rather than after."""
-    folder = output.absolute().parent
+def _checked_page(arguments: argparse.Namespace) -> Path:
+    """Return where the viewer goes, or raise before hours of work rather than after."""
+    if arguments.jobs is not None and arguments.jobs != -1:
+        check_int("--jobs", arguments.jobs, low=1)
+    check_int("--random-state", arguments.random_state, low=0, high=2**32)
+    if not arguments.image_dir:
+        raise DatasetError("--image_dir is empty. Name a folder of images; . is the one you are in.")
+    output: Path = arguments.output
     if output.is_dir():
         raise DatasetError(f"Cannot write {output}: it is a folder. Name a file, such as {output / 'result.json'}.")
+    page = output.with_suffix(".html")
+    if page == output or (page.is_dir() and not arguments.no_viewer):
+        taken = "it is a folder" if page.is_dir() else "--output names the JSON"
+        raise DatasetError(f"Cannot write the viewer to {page}: {taken}. Choose another --output, such as result.json.")
+    folder = output.absolute().parent
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise DatasetError(f"Cannot write {output}: no permission to write in {folder}. Choose another place.")
+    return page
 
 
 def _vectors_folder(arguments: argparse.Namespace) -> Path:
@@ -137,15 +153,18 @@ def _vectors_folder(arguments: argparse.Namespace) -> Path:
     return arguments.vectors or output.with_name(f"{output.stem}_vectors")
 
 
-def _extract(source: tuple[ImageStore, list[str]], arguments: argparse.Namespace) -> tuple[Any, list[str]]:
+def _extract(source: tuple[ImageStore, list[str]], arguments: argparse.Namespace) -> tuple[Extraction, list[str]]:
     """Return the extraction and the names of the descriptors that groups are found in."""
     from veriwild_clustering.descriptors.extraction.extract import extract
 
-    names = arguments.model or [_default_model(arguments)]
+    folder, provider = arguments.models_folder, arguments.provider
+    models = models_from(arguments, folder=folder) or [_default_model(arguments)]
+    names = [each.name if isinstance(each, Model) else each for each in models]
+    labelling = [name for name in labelling_models(arguments) if name not in names]
     extraction = extract(
-        source, list(dict.fromkeys([*names, *labelling_models(arguments, names)])),
-        folder=_vectors_folder(arguments), preparation=_preparation(arguments), n_jobs=arguments.jobs,
-        provider=arguments.provider, model_folder=arguments.models_folder, progress=arguments.progress,
+        source, [*models, *labelling], folder=_vectors_folder(arguments),
+        preparation=preparation_from(arguments, folder=folder, provider=provider), n_jobs=arguments.jobs,
+        provider=provider, model_folder=folder, progress=arguments.progress,
     )  # fmt: skip
     return extraction, names
 
@@ -155,43 +174,12 @@ def _default_model(arguments: argparse.Namespace) -> str:
 
     if arguments.labels:
         return DEFAULT_MODEL
-    have = _or_warn(
+    have = if_at_hand(
         lambda: model_files(DEFAULT_MODEL, folder=arguments.models_folder, progress=arguments.progress),
-        f"images are described by {WITHOUT_WEIGHTS!r}, which needs no weights and knows shapes, not meanings; "
-        "name another with --model",
+        without=f"images are described by {WITHOUT_WEIGHTS!r}, which needs no weights and knows shapes, not meanings; "
+        "name others with --models",
     )
     return WITHOUT_WEIGHTS if have is None else DEFAULT_MODEL
-
-
-def _preparation(arguments: argparse.Namespace) -> Any:
-    """Return what is done to each image first; None where that is nothing."""
-    from veriwild_clustering.images.preparation.detection import Detector
-    from veriwild_clustering.images.preparation.prepare import Preparation
-    from veriwild_clustering.images.preparation.super_resolution import Upscaler
-
-    cache: dict[str, Any] = {"folder": arguments.models_folder, "provider": arguments.provider}
-    upscaler = _step(
-        arguments.upscale, lambda name: Upscaler(name, **cache), default=_UPSCALER, without="small images stay small"
-    )
-    detector = _step(
-        arguments.crop, lambda name: Detector(name, **cache), default=_DETECTOR, without="images are not cropped"
-    )
-    return None if upscaler is None and detector is None else Preparation(upscaler, detector)
-
-
-def _step(asked: str | None, opened: Callable[[str], T], *, default: str, without: str) -> T | None:
-    """Return the model that was asked for, the default if it can be had, or None; "" asks for none."""
-    if asked is None:
-        return _or_warn(lambda: opened(default), without)
-    return opened(asked) if asked else None
-
-
-def _or_warn(made: Callable[[], T], without: str) -> T | None:
-    try:
-        return made()
-    except ModelError as error:
-        _log.warning("%s So %s.", error, without)
-        return None
 
 
 def _joined(descriptors: list[Descriptor]) -> Descriptor:
@@ -249,17 +237,33 @@ def _table(
 
 
 def _group_quality(descriptor: Descriptor, grouping: Grouping) -> pd.Series:
-    """Return for each image whether its group is compact: how alike its images are, whatever other groups there are."""
+    """Return for each image whether its group is compact, whatever other groups there are.
+
+    The unit is what any two images differ by: a similarity of 0.7 is near in one space and far in another. In wide
+    spaces most of a distance is noise, and groups that a person would make reach half to three quarters of it.
+    """
+    partition = grouping.partition
+    overall = _difference(descriptor)
+    compact = {
+        group: _difference(descriptor.take(partition.members(group))) <= _COMPACT * overall
+        for group in range(partition.n_clusters)
+    }
+    return pd.Series(partition.labels).map({group: "high" if is_so else "low" for group, is_so in compact.items()})
+
+
+def _difference(descriptor: Descriptor) -> float:
+    """Return the mean squared distance of two vectors at unit length, without the last digits, which are rounding."""
     from sklearn.preprocessing import normalize
 
-    partition = grouping.partition
-    compact: dict[int, str] = {}
-    for group in range(partition.n_clusters):
-        vectors = normalize(descriptor.vectors[partition.members(group)].astype(np.float64))
-        n = len(vectors)
-        similarity = (np.square(vectors.sum(axis=0)).sum() - n) / (n * (n - 1)) if n > 1 else 1.0
-        compact[group] = "high" if similarity >= _SIMILAR else "low"
-    return pd.Series(partition.labels).map(compact)
+    n = descriptor.n_valid
+    if n < 2:
+        return 0.0
+    total, squares = np.zeros(descriptor.n_features), 0.0
+    for _, block in descriptor.blocks():
+        unit = normalize(block.astype(np.float64))
+        total += unit.sum(axis=0)
+        squares += float(np.square(unit).sum())
+    return round(2 * (n * squares - float(np.square(total).sum())) / (n * (n - 1)), 9)
 
 
 def _summary(table: pd.DataFrame, grouping: Grouping, names: list[str]) -> list[str]:
@@ -268,9 +272,10 @@ def _summary(table: pd.DataFrame, grouping: Grouping, names: list[str]) -> list[
     unread = "".join(f", {count:,} {status}" for status, count in counts.items())
     low = int((table["quality"] == "low").sum())
     sizes = ", ".join(f"{size:,}" for size in partition.sizes[:12]) + (" …" if partition.n_clusters > 12 else "")
+    groups = f"{partition.n_clusters} groups ({sizes})" if partition.n_clusters > 1 else f"one group ({sizes})"
     return [
         f"{len(table):,} images{unread}; {low:,} of low quality; described by {' + '.join(names)}",
-        f"{partition.n_clusters} groups ({sizes}); {partition.noise_fraction:.1%} of the images in none",
+        f"{groups if sizes else 'no group'}; {partition.noise_fraction:.1%} of the images in none",
         f"compared: {grouping.n_compared} partitions",
         *grouping.reasons,
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -46,11 +46,20 @@ class Grouping:
         Sentences that say what was compared, what was chosen, and why.
     n_compared : int
         How many partitions were compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor, group_images
+    >>> grouping = group_images(Descriptor("equal", np.ones((6, 2))))
+    >>> grouping.partition.sizes.tolist(), grouping.layout.vectors.shape, grouping.n_compared
+    ([6], (6, 3), 0)
     """
 
     partition: Partition
     layout: Descriptor
     reasons: list[str]
+    _: KW_ONLY
     n_compared: int = 0
 
 
@@ -95,8 +104,7 @@ def group_images(
     Examples
     --------
     >>> import numpy as np
-    >>> from veriwild_clustering import Descriptor
-    >>> from veriwild_clustering.apps.engine.grouping import group_images
+    >>> from veriwild_clustering import Descriptor, group_images
     >>> grouping = group_images(Descriptor("toy", np.eye(3)))
     >>> grouping.partition.labels, grouping.reasons
     (array([-1, -1, -1], dtype=int32), ['3 usable images are too few to tell groups: at least 5 are needed.'])
@@ -119,7 +127,7 @@ def group_images(
         partition = chosen if keep_noise else assign_noise(chosen, descriptor=space)
         chosen, more = _dominant_split(partition, descriptor, random_state=random_state, progress=progress)
         reasons += more
-    return Grouping(chosen, _layout(space, random_state=random_state), reasons, len(found))
+    return Grouping(chosen, _layout(space, random_state=random_state), reasons, n_compared=len(found))
 
 
 def _components(descriptor: Descriptor) -> Descriptor:

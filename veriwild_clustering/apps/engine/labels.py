@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.images.models.weights import model_files
 
 if TYPE_CHECKING:
     from veriwild_clustering.descriptors.extraction.extract import Extraction
@@ -19,22 +19,24 @@ __all__ = ["LABEL_SOURCES", "UNKNOWN", "image_labels", "labelling_models"]
 
 LABEL_SOURCES = ("model", "attributes", "filename")
 UNKNOWN = "unknown"
-_CLIP, _ATTRIBUTES = "clip-vit-b-32", "vehicle-attributes-0039-type"
+_CLIP, _CLIP_TEXT, _ATTRIBUTES = "clip-vit-b-32", "clip-vit-b-32-text", "vehicle-attributes-0039-type"
 
 
-def labelling_models(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Return the models that labels need beside those that describe the images.
+def labelling_models(arguments: argparse.Namespace) -> list[str]:
+    """Return the models of images that labels need, and make sure of what else they need before hours of work.
 
     Raises
     ------
     DatasetError
-        If the options contradict each other.
+        If the options contradict each other, the names are no names, or the text model cannot be had.
     """
-    if arguments.labels and arguments.label_from != "model":
+    if arguments.labels is None:
+        return [_ATTRIBUTES] if arguments.label_from == "attributes" else []
+    if arguments.label_from != "model":
         raise DatasetError(f"--labels come from CLIP: leave --label-from {arguments.label_from} out.")
-    if arguments.labels:
-        return [_CLIP]
-    return [_ATTRIBUTES] if arguments.label_from == "attributes" and _ATTRIBUTES not in names else []
+    _names(arguments.labels)
+    model_files(_CLIP_TEXT, folder=arguments.models_folder, progress=arguments.progress)
+    return [_CLIP]
 
 
 def image_labels(extraction: Extraction, arguments: argparse.Namespace) -> list[str]:
@@ -72,8 +74,15 @@ def _of_attributes(extraction: Extraction) -> list[str]:
 def _zero_shot(extraction: Extraction, arguments: argparse.Namespace) -> list[str]:
     from veriwild_clustering.descriptors.text.zero_shot import zero_shot
 
-    names = [name for name in (part.strip() for part in arguments.labels.split(",")) if name]
-    if len(names) < 2:
-        raise DatasetError(f'--labels must name two or more, such as "bus,car,truck". Got {arguments.labels!r}.')
-    found = zero_shot(extraction.descriptors[_CLIP], names, folder=arguments.models_folder)
+    found = zero_shot(
+        extraction.descriptors[_CLIP], _names(arguments.labels), text_model=_CLIP_TEXT,
+        folder=arguments.models_folder, provider=arguments.provider,
+    )  # fmt: skip
     return _filled(found["label"])
+
+
+def _names(labels: str) -> list[str]:
+    names = [name for name in (part.strip() for part in labels.split(",")) if name]
+    if len(set(names)) < max(2, len(names)):
+        raise DatasetError(f'--labels must name two or more that differ, such as "bus,car,truck". Got {labels!r}.')
+    return names

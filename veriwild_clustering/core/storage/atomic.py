@@ -1,4 +1,4 @@
-"""Writing so that a killed run leaves the old files or the new ones, never half of either."""
+"""Writing so that a killed run leaves the old files or the new ones, and so that no two runs write into each other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["MANIFEST", "clear_errors", "finish_commit", "staged_dataset", "vectors_folder", "write_atomically"]
+__all__ = [
+    "MANIFEST",
+    "clear_errors",
+    "finish_commit",
+    "only_run",
+    "staged_dataset",
+    "vectors_folder",
+    "write_atomically",
+]
 
 MANIFEST = "manifest.json"
-_STAGE = ".partial"
+_STAGE, _LOCK = ".partial", ".lock"
 
 
 @contextmanager
@@ -49,6 +57,34 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_run(folder: Path, *, target: Path) -> Iterator[None]:
+    """Keep other runs that write `target` out of a folder, which is made for that, and removed again if it is empty.
+
+    Raises
+    ------
+    DatasetError
+        If another run is at work, or the folder cannot be written to.
+    """
+    from filelock import FileLock, Timeout
+
+    with clear_errors(target):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise DatasetError(f"Another run is writing {target}. Wait until it has ended.") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no file that is open
+            (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def vectors_folder(csv: Path) -> Path:

@@ -89,7 +89,7 @@ def _add_truth(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[Iss
     known = truth.index.get_indexer(pd.Index(images["path"])) >= 0
     _refuse_strangers(file, known)
     rows = truth.reindex(images["path"]).set_axis(images.index)
-    issues: list[Issue] = [(int(row), "not in truth.csv", "") for row in images.index[~known]]
+    issues: list[Issue] = [(int(row), f"not in {file.name}", "") for row in images.index[~known]]
     joined = images.copy()
     for name in truth.columns:
         if name != "vehicle_id" and (name in _OWN_COLUMNS or name.startswith("has_")):
@@ -99,7 +99,7 @@ def _add_truth(images: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[Iss
             continue
         differs = joined[name].notna() & rows[name].notna() & (joined[name] != rows[name])
         issues += [
-            (int(row), f"{name} conflict", f"{joined[name][row]!r} stands, truth.csv says {rows[name][row]!r}")
+            (int(row), f"{name} conflict", f"{joined[name][row]!r} stands, {file.name} says {rows[name][row]!r}")
             for row in images.index[differs]
         ]
         joined[name] = joined[name].fillna(rows[name])

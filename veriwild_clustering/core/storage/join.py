@@ -34,7 +34,7 @@ from veriwild_clustering.core.storage.row_order import (
 from veriwild_clustering.core.storage.vector_files import as_float32, read_vectors, write_npy
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["REPORT", "check_csv_name", "join_dataset"]
+__all__ = ["REPORT", "Inspection", "check_output", "join_dataset"]
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ def join_dataset(
     >>> dataset.images["vehicle_id"].item(), dataset["osnet"].vectors.shape
     ('00007', (1, 512))
     """
-    csv = _checked_output(raw, Path(output))
+    csv = Path(output)
+    check_output(raw, csv)
     images, issues = join_attributes(_split(raw), raw.attribute_files)
     _refuse_vector_columns(images, raw)
     warnings = [] if raw.from_images else _order_warnings(images)
@@ -117,7 +118,7 @@ def join_dataset(
             issues += part.issues
         pixels, bad_images = _pixels(raw, inspected)
         issues += bad_images
-        images, more = _without_measured(images, pixels)
+        images, more = _without_measured(images, pixels, raw)
         warnings += more
         table = _table(images, pixels, joined)
         _write_csv(stage / csv.name, table, [part for part in joined if inline_vectors])
@@ -129,20 +130,15 @@ def join_dataset(
     return read_dataset(csv)
 
 
-def check_csv_name(output: Path) -> None:
-    """Raise if a dataset cannot be written under this name."""
+def check_output(raw: RawData, output: Path) -> None:
+    """Raise if the dataset cannot be written under this name: no .csv, or in the way of the raw data."""
     if output.suffix.lower() != ".csv":
         raise DatasetError(f"The output must be a name that ends in .csv. Got {str(output)!r} instead.")
-
-
-def _checked_output(raw: RawData, output: Path) -> Path:
-    check_csv_name(output)
     files = [raw.paths_file, *raw.descriptor_files.values(), *raw.attribute_files.values()]
     if output.resolve() in {file.resolve() for file in files}:
         raise DatasetError(f"{output} is a file of the raw data. Choose another name.")
     if vectors_folder(output).resolve() in {raw.folder.resolve(), *(file.parent.resolve() for file in files)}:
         raise DatasetError(f"{output} would put its vectors into the raw data. Choose another name.")
-    return output
 
 
 def _split(raw: RawData) -> pd.DataFrame:
@@ -154,7 +150,8 @@ def _refuse_vector_columns(images: pd.DataFrame, raw: RawData) -> None:
     for column in images.columns:
         name, _, place = column.rpartition("_")
         if name in raw.descriptor_files and place.isdecimal():
-            raise DatasetError(f"The column {column!r} of truth.csv has the name of a column of vectors. Rename it.")
+            file = raw.attribute_files["truth"].name
+            raise DatasetError(f"The column {column!r} of {file} has the name of a column of vectors. Rename it.")
 
 
 def _order_warnings(images: pd.DataFrame) -> list[str]:
@@ -224,13 +221,13 @@ def _pixels(raw: RawData, inspected: pd.DataFrame | Inspection | None) -> tuple[
     return pixels.reset_index(drop=True), [(int(row), f"image {status[row]}", str(detail[row])) for row in bad]
 
 
-def _without_measured(images: pd.DataFrame, pixels: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _without_measured(images: pd.DataFrame, pixels: pd.DataFrame, raw: RawData) -> tuple[pd.DataFrame, list[str]]:
     """Return the attributes without those that have the name of a measure, and a warning that names them."""
     twice = [name for name in images.columns if name in pixels]
     if not twice:
         return images, []
-    listed = ", ".join(map(repr, twice))
-    message = f"truth.csv has columns that are measured from the images, not taken from there: {listed}. Rename them."
+    listed, file = ", ".join(map(repr, twice)), raw.attribute_files["truth"].name
+    message = f"{file} has columns that are measured from the images, not taken from there: {listed}. Rename them."
     return images.drop(columns=twice), [message]
 
 
@@ -288,14 +285,16 @@ def _manifest(
         "origin": raw.origin,
         "images": store and {"location": _portable(store.location, csv), "strip": store.strip, "inside": store.inside},
         "measured": {name: kind for name, kind in kinds.items() if kind in MEASURED_KINDS},
-        "descriptors": [_entry(part, csv, raw.descriptor_params.get(part.name, {})) for part in joined],
+        "descriptors": [_entry(part, csv, raw) for part in joined],
         "issues": dict(Counter(what for _, what, _ in issues)),
         "warnings": list(warnings),
     }
 
 
-def _entry(part: _Joined, csv: Path, params: Mapping[str, Any]) -> Mapping[str, Any]:
+def _entry(part: _Joined, csv: Path, raw: RawData) -> Mapping[str, Any]:
     known = np.isfinite(part.check.auc)
+    params = raw.descriptor_params.get(part.name)
+    source = part.source if params is None else raw.paths_file  # made of the images, in a file that does not stay
     return {
         "name": part.name,
         "file": None if part.sha256 is None else f"{part.name}.npy",
@@ -303,8 +302,8 @@ def _entry(part: _Joined, csv: Path, params: Mapping[str, Any]) -> Mapping[str, 
         "dims": part.n_features,
         "dtype": "float32",
         "sha256": part.sha256,
-        "source": _portable(part.source, csv),
-        "params": dict(params),
+        "source": _portable(source, csv),
+        "params": dict(params or {}),
         "usable_rows": int(part.usable.sum()),
         "same_vehicle_auc": round(part.check.auc, 4) if known else None,
         "same_vehicle_pairs": part.check.n_pairs,

@@ -26,7 +26,7 @@ __all__ = ["FORMAT_VERSION", "MEASURED_KINDS", "read_dataset", "read_manifest", 
 
 FORMAT_VERSION = 1
 _TEXT_COLUMNS = frozenset({"path", "vehicle_id", "folder", "image_status", "phash"})
-MEASURED_KINDS = frozenset({"float64", "str"})
+MEASURED_KINDS = frozenset({"bool", "float64", "str"})
 _IMAGES_ENTRY = frozenset({"location", "strip", "inside"})
 _DESCRIPTOR_ENTRY = frozenset({"name", "file", "rows", "dims", "dtype", "sha256", "usable_rows"})
 _REMEDY = "Run `python create_dataset.py` again."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class Decoded(NamedTuple):
 
 def decoded_groups(
     store: ImageStore, paths: Sequence[str], *, start: int, batch_size: int, n_threads: int
-) -> Iterator[tuple[slice, list[Decoded]]]:
+) -> Generator[tuple[slice, list[Decoded]], None, None]:
     """Yield the images from row `start` on, decoded, in groups of successive rows.
 
     A group is a batch, or a part of one where the images are large: which rows are in a group depends on the images and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.validation import check_int
 from veriwild_clustering.descriptors.extraction.handcrafted import HANDCRAFTED
 from veriwild_clustering.images.models.catalog import MODELS
+from veriwild_clustering.images.models.checksums import model_identity
 from veriwild_clustering.images.models.networks import Network, open_network
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.models.weights import model_files
@@ -63,11 +64,8 @@ class _NetworkEmbedder:
                 f"These do: {', '.join((*EMBEDDINGS, *HANDCRAFTED))}."
             )
         network = open_network(record, folder=folder, provider=provider)
-        known = [file.sha256 for file in record.files]
-        sums = known if all(known) else [_checksum(file) for file in model_files(record, folder=folder)]
         params = {
-            "model": record.name,
-            "sha256": sums,
+            **model_identity(record, model_files(record, folder=folder)),
             "input": asdict(network.model.input) if network.model.input else None,
             "output": record.output,
             "provider": network.provider,
@@ -102,6 +100,8 @@ def find_embedders(
             raise ValueError(f"A model's name has only letters, digits, `-`, `_` and `.`. Got {model.name!r} instead.")
         if model.name.casefold() in map(str.casefold, found):
             raise ValueError(f"`models` must name each model once. Got {model.name!r} twice.")
+        if not isinstance(model, Model):
+            check_int(f"n_features of {model.name}", model.n_features, low=1)
         found[model.name] = (
             _NetworkEmbedder.open(model, folder=folder, provider=provider) if isinstance(model, Model) else model
         )
@@ -124,8 +124,3 @@ def _known(model: str | Model | Embedder) -> Model | Embedder:
     near = near or get_close_matches(model.lower(), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(known)}."
     raise ValueError(f"Unknown model {model!r}. {hint}")
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

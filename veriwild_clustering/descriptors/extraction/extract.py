@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from veriwild_clustering import __version__
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor, finite_rows
 from veriwild_clustering.core.progress import track
+from veriwild_clustering.core.storage.atomic import only_run
 from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.validation import DatasetError, check_int
 from veriwild_clustering.descriptors.extraction.decoding import MAX_PIXELS, Decoded, decoded_groups
@@ -33,11 +34,21 @@ from veriwild_clustering.images.preparation.prepare import Prepared, preparation
 
 __all__ = ["Extraction", "extract"]
 
-Prepare = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Prepared]]
 Source = str | Path | Dataset | tuple[ImageStore, Sequence[str]]
 
 _PACKAGES = ("imagehash", "numpy", "onnxruntime", "opencv-contrib-python-headless", "openvino", "pillow")
 _KINDS = {"width": "Int32", "height": "Int32", "image_status": "str", "detail": "str"}
+
+
+class Prepare(Protocol):
+    """What is done to images before the models see them; `params` says all that the pixels depend on."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """What the pixels depend on, as JSON holds it."""
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[Prepared]:
+        """Return each image prepared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +138,17 @@ def extract(
     Raises
     ------
     DatasetError
-        If there are no images, the weights of a network cannot be had, or the folder cannot be written to; the space
-        for all vectors is taken at the start.
+        If there are no images, the weights of a network cannot be had, the folder cannot be written to, or another run
+        is at work in it; the space for all vectors is taken at the start.
     ValueError
         If a model is not known, given twice, or returns vectors of another length than it says.
 
     Notes
     -----
     O(n_images * (n_pixels + cost of the models)). Images are decoded in threads while the models run. Memory is that of
-    the models, of the list of images and of some 300 MB of pixels, whatever their number. An image of more than 4
-    megapixels is seen at a half, a third … of its size, whichever is the first to fit.
+    the models, of the list of images and of pixels, whatever the number of images: at most some 300 MB and 100 MB per
+    thread, but more while a thread decodes an image of tens of megapixels. An image of more than 4 megapixels is seen
+    at a half, a third … of its size, whichever is the first to fit.
 
     Examples
     --------
@@ -156,24 +168,21 @@ def extract(
     params = _params(embedders, preparation, batch_size=batch_size, images=_state(store, paths))
     keys = {name: _digest(made_of) for name, made_of in params.items()}
     results = Results(Path(folder).absolute())
-    missing = [name for name in embedders if not results.holds(name, keys[name])]
-    if missing:
-        work = _Work({name: embedders[name] for name in missing}, preparation)
-        plan = {"rows": len(paths), "keys": {name: keys[name] for name in missing}}
-        size = {"n_rows": len(paths), "batch_size": batch_size}
-        with open_journal(results.folder, plan, widths=work.widths, **size) as journal:
-            groups = decoded_groups(
-                store, paths, start=journal.n_done, batch_size=batch_size, n_threads=_n_threads(n_jobs)
-            )
-            batches = work.batches(groups, journal, batch_size=batch_size)
-            left = ceil((len(paths) - journal.n_done) / batch_size)
-            steps = track(batches, description="Images", total=left, unit=" images", per_step=batch_size, show=progress)
-            deque(steps, maxlen=0)
-            journal.keep()
-        table = journal.records(work.kinds)
-        table.insert(0, "path", pd.Series(paths, dtype="str"))
-        made = {name: {"key": keys[name], "params": params[name]} for name in missing}
-        results.take_over(journal.folder, table, made)
+    if not all(results.holds(name, key) for name, key in keys.items()):
+        with only_run(results.folder, target=results.folder):
+            results = Results(results.folder)  # another run may have ended since
+            missing = [name for name, key in keys.items() if not results.holds(name, key)]
+            if missing:
+                work = _Work({name: embedders[name] for name in missing}, preparation)
+                plan = {"rows": len(paths), "keys": {name: keys[name] for name in missing}}
+                with open_journal(
+                    results.folder, plan, widths=work.widths, n_rows=len(paths), batch_size=batch_size
+                ) as journal:
+                    work.do(store, paths, journal, n_threads=_n_threads(n_jobs), progress=progress)
+                table = journal.records(work.kinds)
+                table.insert(0, "path", pd.Series(paths, dtype="str"))
+                made = {name: {"key": keys[name], "params": params[name]} for name in missing}
+                results.take_over(journal.folder, table, made)
     table, descriptors = results.open(list(embedders))
     return Extraction(results.folder, table, descriptors, image_store=store)
 
@@ -199,9 +208,21 @@ class _Work:
             **{f"has_{name}": "bool" for name in embedders},
         }
 
-    def batches(
-        self, groups: Iterable[tuple[slice, list[Decoded]]], journal: Journal, *, batch_size: int
-    ) -> Iterator[None]:
+    def do(
+        self, store: ImageStore, paths: Sequence[str], journal: Journal, *, n_threads: int, progress: bool | None
+    ) -> None:
+        """Do the work of the rows that are left."""
+        start, size = journal.n_done, journal.batch_size
+        # Closed here, whatever happens: the traceback of an error would keep the threads.
+        with closing(decoded_groups(store, paths, start=start, batch_size=size, n_threads=n_threads)) as groups:
+            steps = track(
+                self._batches(groups, journal), description="Images", total=ceil((len(paths) - start) / size),
+                unit=" images", per_step=size, show=progress,
+            )  # fmt: skip
+            deque(steps, maxlen=0)
+        journal.keep()
+
+    def _batches(self, groups: Iterable[tuple[slice, list[Decoded]]], journal: Journal) -> Iterator[None]:
         """Do the work of each group, and yield after each batch."""
         for rows, images in groups:
             readable = [place for place, image in enumerate(images) if image.pixels is not None]
@@ -214,7 +235,7 @@ class _Work:
             vectors = {name: self._vectors(one, pixels, readable, len(images)) for name, one in self._embedders.items()}
             flags = [finite_rows(block).tolist() for block in vectors.values()]
             journal.write(rows, vectors, [[*record, *own] for record, *own in zip(records, *flags, strict=True)])
-            if rows.stop % batch_size == 0 or rows.stop == journal.n_rows:
+            if rows.stop % journal.batch_size == 0 or rows.stop == journal.n_rows:
                 yield
 
     def _vectors(
@@ -229,7 +250,8 @@ class _Work:
                     f"Model {embedder.name!r} must return vectors of shape ({len(images)}, {embedder.n_features}). "
                     f"Got {vectors.shape} instead."
                 )
-            block[readable] = vectors
+            with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, so not usable
+                block[readable] = vectors
         return block
 
 
@@ -249,27 +271,26 @@ def _with_preparation(
 def _images(source: Source) -> tuple[ImageStore, list[str]]:
     if isinstance(source, str | Path):
         return find_images(source)
-    if not isinstance(source, Dataset):
-        store, paths = source
-        if not len(paths):
-            raise DatasetError("`source` holds no image.")
-        return store, list(paths)
-    if source.image_store is None:
+    store, paths = (source.image_store, source.images["path"]) if isinstance(source, Dataset) else source
+    if not len(paths):
+        raise DatasetError("`source` holds no image.")
+    if store is None:
         raise DatasetError(
             "This dataset does not know where its image files lie. Open it with "
             "`Dataset.open(csv, images=...)`, naming their folder or zip."
         )
-    return source.image_store, source.images["path"].tolist()
+    return store, list(paths)
 
 
 def _params(
     embedders: Mapping[str, Embedder], preparation: Prepare | None, *, batch_size: int, images: str
 ) -> dict[str, dict[str, Any]]:
     """Return all that each descriptor depends on, as JSON holds it."""
-    before = None if preparation is None else getattr(preparation, "params", repr(preparation))
+    if preparation is not None and not hasattr(preparation, "params"):
+        raise ValueError(f"`preparation` must have `params`, as a `Preparation` has. Got {preparation!r} instead.")
     common = {
         "images": images,
-        "preparation": before,
+        "preparation": None if preparation is None else preparation.params,
         "batch_size": batch_size,
         "max_pixels": MAX_PIXELS,
         "versions": _versions(),

@@ -46,9 +46,9 @@ class Journal:
     """
 
     def __init__(self, folder: Path, widths: Mapping[str, int], *, n_rows: int, batch_size: int) -> None:
-        self.folder, self.n_rows = folder, n_rows
+        self.folder, self.n_rows, self.batch_size = folder, n_rows, batch_size
         self._records = folder / _RECORDS
-        self.n_done, self._end = self._whole_batches(batch_size)
+        self.n_done, self._end = self._whole_batches()
         self._vectors: dict[str, BinaryIO] = {}
         self._starts: dict[str, int] = {}
         if self.n_done < n_rows:
@@ -98,7 +98,7 @@ class Journal:
                 frames.append(frame.astype(dict(kinds)))
         return pd.concat(frames, ignore_index=True)
 
-    def _whole_batches(self, batch_size: int) -> tuple[int, int]:
+    def _whole_batches(self) -> tuple[int, int]:
         """Return how many rows are done in whole batches, and where they end; cut off what follows, as half a line."""
         ends = [0]
         with self._records.open("rb+") as stream:
@@ -108,7 +108,7 @@ class Journal:
                 ends.append(ends[-1] + len(line))
             n_done = len(ends) - 1
             if n_done < self.n_rows:
-                n_done -= n_done % batch_size
+                n_done -= n_done % self.batch_size
             stream.truncate(ends[n_done])
         return n_done, ends[n_done]
 
@@ -124,7 +124,7 @@ def open_journal(
     place = folder / FOLDER
     text = json.dumps(plan, sort_keys=True)
     with clear_errors(folder):
-        if not _follows(place / _PLAN, text):
+        if not (_follows(place / _PLAN, text) and _is_whole(place, list(widths))):
             if place.exists():
                 shutil.rmtree(place)
             place.mkdir(parents=True)
@@ -149,6 +149,12 @@ def _follows(plan: Path, text: str) -> bool:
         return plan.read_text(encoding="utf-8") == text
     except (OSError, ValueError):
         return False
+
+
+def _is_whole(place: Path, names: Sequence[str]) -> bool:
+    """Tell whether all files of a journal are there; a run killed at its end may have moved vectors to their place."""
+    vectors = ((folder / f"{name}.npy" for folder in (place, place.parent)) for name in names)
+    return (place / _RECORDS).exists() and all(any(file.exists() for file in files) for files in vectors)
 
 
 def _is_record(line: bytes) -> bool:

@@ -33,7 +33,8 @@ class Results:
         self._made: dict[str, Any] = {}
         try:
             made = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["descriptors"]
-            self._made = {str(name): {"key": entry["key"], "params": entry["params"]} for name, entry in made.items()}
+            if (folder / _TABLE).exists():
+                self._made = {name: {"key": entry["key"], "params": entry["params"]} for name, entry in made.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there yet, or damaged: made anew
             return
 
@@ -44,11 +45,11 @@ class Results:
     def take_over(self, unfinished: Path, table: pd.DataFrame, made: Mapping[str, Mapping[str, Any]]) -> None:
         """Take the vectors of new descriptors out of the folder in which they grew, and remove that.
 
-        Descriptors that are here stay if they are of the same images, `images` in their params. Each step can be
-        repeated: a run killed between two of them is finished by the next.
+        Descriptors that are here stay if the table says the same of them: same images, same preparation. Each step can
+        be repeated: a run killed between two of them is finished by the next.
         """
-        images = next(iter(made.values()))["params"]["images"]
-        same = {name: entry for name, entry in self._made.items() if entry["params"].get("images") == images}
+        told = _told(next(iter(made.values())))
+        same = {name: entry for name, entry in self._made.items() if _told(entry) == told}
         kept = {name: entry for name, entry in same.items() if name not in made and self._file(name).exists()}
         with clear_errors(self.folder):
             if self._made != kept:
@@ -87,3 +88,8 @@ class Results:
         with write_atomically(self.folder / _MANIFEST) as temporary:
             temporary.write_text(json.dumps({"descriptors": made}, indent=2, sort_keys=True), encoding="utf-8")
         self._made = made
+
+
+def _told(entry: Mapping[str, Any]) -> list[Any]:
+    """Return what the table of images depends on."""
+    return [entry["params"].get(name) for name in ("images", "preparation", "max_pixels")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from veriwild_clustering.images.models.networks import Network, open_network
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.models.weights import model_files
 
-__all__ = ["embed_texts", "unit_rows"]
+__all__ = ["check_texts", "embed_texts", "unit_rows"]
 
 
 def embed_texts(
@@ -90,8 +91,7 @@ def embed_texts(
     record = find_model(model)
     if record.task != "text embedding":
         raise ValueError(f"`model` must be a network that takes text. Got {record.name!r}, {record.task}, instead.")
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"`texts` must be a sequence of texts. Got {texts!r} instead.")
+    texts = check_texts("texts", texts)
     tokenizer = ClipTokenizer(model_files(record, folder=folder)[-1])
     network = open_network(record, folder=folder, provider=provider)
     # One row at least, from which the length of vectors is known.
@@ -104,10 +104,20 @@ def embed_texts(
     return unit_rows(outputs[: len(texts)])
 
 
+def check_texts(name: str, texts: Any) -> list[str]:
+    """Return texts as a list, or raise naming the parameter; one text is no sequence, and sets have no order."""
+    ordered = isinstance(texts, Iterable) and not isinstance(texts, str | Set | Mapping)
+    listed = list(texts) if ordered else []
+    if not ordered or not all(isinstance(text, str) for text in listed):
+        raise ValueError(f"`{name}` must be a sequence of texts. Got {shortened(texts)} instead.")
+    return [str(text) for text in listed]
+
+
 def unit_rows(vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Return rows of length one; a row of zeros stays."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+    exact = np.asarray(vectors, dtype=np.float64)  # in which the square of no float32 is too large or too small
+    norms = np.linalg.norm(exact, axis=1, keepdims=True)
+    return np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0).astype(np.float32)
 
 
 def _inputs(network: Network, tokens: NDArray[np.int64], *, end: int) -> dict[str, NDArray[Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_real
-from veriwild_clustering.descriptors.text.embedding import embed_texts, unit_rows
+from veriwild_clustering.descriptors.text.embedding import check_texts, embed_texts, unit_rows
 from veriwild_clustering.images.models.catalog import find_model
 from veriwild_clustering.images.models.record import Model
 
@@ -49,7 +48,7 @@ def zero_shot(
     descriptor : Descriptor
         Vectors of the images as the partner of the text model made them: "clip-vit-b-32" for "clip-vit-b-32-text".
     labels : sequence of str
-        What an image may show, such as "bus", all different.
+        What an image may show, such as "bus", all different, whatever their case.
     templates : sequence of str, optional
         Sentences with `{}` for the label. The vectors of a label in all of them are averaged.
     neutral : sequence of str, optional
@@ -122,11 +121,12 @@ def zero_shot(
     """
     record = find_model(text_model)
     _check_partner(descriptor, record)
+    labels, templates = check_texts("labels", labels), check_texts("templates", templates)
     _check_words(labels, templates)
     least = _MAJORITY if threshold == "auto" else check_real("threshold", threshold, low=0, high=1)
     temperature = check_real("temperature", temperature, low=0)
     prompts = [template.replace("{}", label) for label in labels for template in templates]
-    words = embed_texts([*prompts, *neutral], model=record, folder=folder, provider=provider)
+    words = embed_texts([*prompts, *check_texts("neutral", neutral)], model=record, folder=folder, provider=provider)
     if words.shape[1] != descriptor.n_features:
         raise ValueError(
             f"Vectors of {record.name!r} have {words.shape[1]} features and those of {descriptor.name!r} "
@@ -174,15 +174,14 @@ def _check_partner(descriptor: Descriptor, text_model: Model) -> None:
         )
 
 
-def _check_words(labels: Any, templates: Any) -> None:
+def _check_words(labels: list[str], templates: list[str]) -> None:
     for name, texts in (("labels", labels), ("templates", templates)):
-        if (
-            isinstance(texts, str)
-            or not len(texts)
-            or not all(isinstance(text, str) and text.strip() for text in texts)
-        ):
-            raise ValueError(f"`{name}` must be a sequence of texts, not empty. Got {texts!r} instead.")
-    if len(set(labels)) != len(labels) or UNCERTAIN in labels:
-        raise ValueError(f"`labels` must differ, and none may be {UNCERTAIN!r}. Got {list(labels)!r} instead.")
+        if not texts or not all(text.strip() for text in texts):
+            raise ValueError(f"`{name}` must be a sequence of texts, neither it nor any of them empty. Got {texts!r}.")
+    seen = [" ".join(label.lower().split()) for label in labels]  # as the text model reads them
+    if len(set(seen)) != len(seen) or UNCERTAIN in seen:
+        raise ValueError(
+            f"`labels` must differ by more than case and spaces, and none may be {UNCERTAIN!r}. Got {labels!r} instead."
+        )
     if wrong := [template for template in templates if "{}" not in template]:
         raise ValueError(f"`templates` must hold `{{}}`, the place of the label. Got {wrong[0]!r} instead.")

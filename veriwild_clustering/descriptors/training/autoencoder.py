@@ -14,7 +14,7 @@ FLAT = 0.02  # contrast below which an image counts as empty; keeps its noise fr
 
 
 def unit_contrast(pixels: Tensor) -> Tensor:
-    """Turn uint8 images (n, height, width, 3) into floats (n, 3, height, width) of zero mean and unit contrast.
+    """Turn images of 0 to 255, (n, height, width, 3), into floats (n, 3, height, width) of zero mean and unit contrast.
 
     Each channel is centred by itself, which takes out the colour of the light; one factor scales all three.
     """
@@ -51,6 +51,7 @@ class Autoencoder(nn.Module):
             layers += [nn.BatchNorm2d(channels), nn.LeakyReLU(0.1)]
             before = channels
         self.decoder = nn.Sequential(*layers, nn.Conv2d(before, 3, 3, 1, 1))
+        self.float()  # whatever torch takes for a number by default
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the images as they come back."""

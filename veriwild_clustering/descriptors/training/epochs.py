@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.descriptors.training.autoencoder import Autoencoder, unit_contrast
-from veriwild_clustering.descriptors.training.checkpoints import read_checkpoint, write_checkpoint
+from veriwild_clustering.descriptors.training.checkpoints import damaged, read_checkpoint, write_checkpoint
 from veriwild_clustering.descriptors.training.losses import LOSSES
 
 __all__ = ["Training"]
@@ -72,9 +72,8 @@ class Training:
 
     def run(self, folder: Path | None, *, progress: bool | None) -> None:
         """Train until the last epoch or until the validation loss has not fallen for `patience` epochs."""
-        state = None if folder is None else read_checkpoint(folder, self.settings)
-        if state is not None:
-            self._take_up(state)
+        if folder is not None:
+            self._take_up(folder)
         epochs = range(len(self.history) + 1, self.settings["epochs"] + 1)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
             for epoch in track(epochs, description=self._told, unit="epoch", show=progress):
@@ -137,10 +136,17 @@ class Training:
         states = {name: part.state_dict() for name, part in parts.items()}
         return {"settings": dict(self.settings), "history": self.history, "best": self.best, **states}
 
-    def _take_up(self, state: Mapping[str, Any]) -> None:
-        for name in ("network", "optimizer", "scheduler"):
-            getattr(self, name).load_state_dict(state[name])
-        self.history, self.best = list(state["history"]), dict(state["best"])
+    def _take_up(self, folder: Path) -> None:
+        """Go back to where the checkpoint of a folder was written, if it has one."""
+        state = read_checkpoint(folder, self.settings)
+        if state is None:
+            return
+        try:
+            for name in ("network", "optimizer", "scheduler"):
+                getattr(self, name).load_state_dict(state[name])
+            self.history, self.best = list(state["history"]), dict(state["best"])
+        except Exception as error:  # torch raises anything where parts are missing or of another network
+            raise damaged(folder) from error
 
 
 def augment(pixels: Tensor, rng: np.random.Generator) -> Tensor:

@@ -39,6 +39,10 @@ def write_onnx(encoder: Encoder, path: Path, *, model: Model, params: Mapping[st
             verbose=False,
         )
     proto = program.model_proto
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        part.ClearField(
+            "metadata_props"
+        )  # there the exporter notes the lines of code, with the folders of this machine
     facts = {key: value for key, value in asdict(model).items() if key != "files"}
     for key, value in {METADATA: facts, PARAMS: dict(params)}.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.progress import bars
 from veriwild_clustering.core.storage.image_store import ImageStore
-from veriwild_clustering.core.validation import DatasetError, check_choice, check_int, check_real, check_rows
-from veriwild_clustering.descriptors.training.pixels import decode
+from veriwild_clustering.core.validation import DatasetError, check_choice, check_int, check_real, check_rows, reason_of
+from veriwild_clustering.descriptors.training.pixels import decode, fingerprint_of
 from veriwild_clustering.descriptors.training.trained import TrainedDescriptor, need_torch
 
 __all__ = ["LOSS_NAMES", "fit_autoencoder"]
@@ -48,7 +49,7 @@ def fit_autoencoder(
     source : path or Dataset
         A folder, a zip or a CSV of images, or a dataset that knows where its images lie.
     n_features : int, default 128
-        Length of the vector.
+        Length of the vector, at most `size`², the number of values that it is made of.
     size : int, default 64
         Side in pixels that images are brought to, a multiple of 16 from 32 on.
     loss : {"mse", "mae", "perceptual"}, default "mse"
@@ -63,7 +64,7 @@ def fit_autoencoder(
     patience : int, default 5
         Stop after so many epochs in which the loss of the held-out images has not fallen.
     validation_fraction : float, default 0.1
-        The share of groups that are held out.
+        The share of groups that are held out; one at least is, and one at least is not.
     groups : array of shape (n_images,), optional
         Images of one group are trained on together or held out together. By default `vehicle_id` of a dataset;
         otherwise each image by itself.
@@ -88,9 +89,10 @@ def fit_autoencoder(
     Raises
     ------
     DatasetError
-        If there are too few readable images, the checkpoint is of another training, or torch is not installed.
+        If there are too few readable images, the checkpoint is damaged or of another training, the folder cannot be
+        written to, or torch is not installed.
     ValueError
-        If a parameter is out of range, or the training diverges.
+        If a parameter is out of range, torch has no such device, or the training diverges.
 
     Notes
     -----
@@ -125,27 +127,30 @@ def fit_autoencoder(
     from veriwild_clustering.descriptors.training.checkpoints import read_checkpoint
     from veriwild_clustering.descriptors.training.epochs import Training
 
+    size, device = _check_size(size), _check_device(device)
     settings: dict[str, Any] = {
-        "n_features": check_int("n_features", n_features, low=1),
-        "size": _check_size(size),
+        "n_features": check_int("n_features", n_features, low=1, high=size**2 + 1),
+        "size": size,
         "loss": check_choice("loss", loss, LOSS_NAMES),
         "epochs": check_int("epochs", epochs, low=1),
         "batch_size": check_int("batch_size", batch_size, low=2),
         "learning_rate": check_real("learning_rate", learning_rate, low=1e-8, high=1.0),
         "patience": check_int("patience", patience, low=1),
         "validation_fraction": check_real("validation_fraction", validation_fraction, low=0.01, high=0.9),
-        "random_state": check_int("random_state", random_state, low=0),
+        "random_state": check_int("random_state", random_state, low=0, high=2**32),
     }
     store, paths, known = _images_of(source)
     grouping = known if groups is None else _codes(check_rows("groups", groups, len(paths)))
-    place = None if folder is None else Path(folder)
+    settings |= {"images": fingerprint_of(store, paths, size), "groups": _digest(grouping)}
+    place = file = None
+    if folder is not None:
+        place = Path(folder)
+        file = place / f"images-{settings['images']}.npy"
+        read_checkpoint(place, settings)  # a folder of another training is refused before the long work
     with bars(show=progress):
-        if place is not None:
-            read_checkpoint(place, settings)  # a folder of another training is refused before the long work
-        images = decode(store, paths, settings["size"], folder=place, n_jobs=n_jobs, progress=progress)
+        images = decode(store, paths, size, file=file, n_jobs=n_jobs, progress=progress)
         train, validation = _split(images.readable, grouping, settings)
-        settings |= {"images": images.fingerprint, "groups": _digest(grouping)}
-        training = Training(images.pixels, train, validation, settings=settings, device=_device(device))
+        training = Training(images.pixels, train, validation, settings=settings, device=device)
         training.run(place, progress=progress)
     return TrainedDescriptor(
         {key: np.ascontiguousarray(value.numpy()) for key, value in training.best.items()},
@@ -193,20 +198,27 @@ def _split(
     from sklearn.model_selection import GroupShuffleSplit
 
     rows = np.flatnonzero(readable)
-    if len(rows) < 4 or len(np.unique(groups[rows])) < 2:
+    n_groups = len(np.unique(groups[rows]))
+    if len(rows) < 4 or n_groups < 2:
         raise DatasetError(
             f"Training needs at least four readable images in two groups. Got {len(rows)} of "
-            f"{len(readable)} images in {len(np.unique(groups[rows]))} groups."
+            f"{len(readable)} images in {n_groups} groups."
         )
-    splitter = GroupShuffleSplit(1, test_size=settings["validation_fraction"], random_state=settings["random_state"])
+    n_held_out = min(ceil(settings["validation_fraction"] * n_groups), n_groups - 1)
+    splitter = GroupShuffleSplit(1, test_size=n_held_out, random_state=settings["random_state"])
     train, validation = next(splitter.split(rows, groups=groups[rows]))
     return rows[train], rows[validation]
 
 
-def _device(asked: str | None) -> str:
+def _check_device(asked: str | None) -> str:
     import torch
 
-    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = asked or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:  # RuntimeError of a wrong name, AssertionError of what was not compiled in
+        raise ValueError(f"`device` must be one that torch has here. Got {asked!r}: {reason_of(error)}.") from error
+    return device
 
 
 def _digest(groups: NDArray[np.intp]) -> str:

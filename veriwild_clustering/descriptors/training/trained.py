@@ -145,7 +145,7 @@ class TrainedDescriptor:
         Parameters
         ----------
         path : path
-            The file to write.
+            The file to write, with the suffix .onnx.
 
         Returns
         -------
@@ -156,12 +156,16 @@ class TrainedDescriptor:
         ------
         DatasetError
             If the file cannot be written, or torch is not installed.
+        ValueError
+            If `path` does not end in .onnx.
         """
         need_torch()
         from veriwild_clustering.descriptors.training.autoencoder import Encoder
         from veriwild_clustering.descriptors.training.exporting import write_onnx
 
         file = Path(path).absolute()
+        if file.suffix.lower() != ".onnx":
+            raise ValueError(f"`path` must end in .onnx. Got {str(path)!r} instead.")
         model = Model(
             file.stem,
             "embedding",

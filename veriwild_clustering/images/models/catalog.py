@@ -13,8 +13,8 @@ from typing import Any
 
 from veriwild_clustering.core.validation import DatasetError, reason_of
 from veriwild_clustering.images.models.checksums import file_checksum
+from veriwild_clustering.images.models.record import NETWORK_FORMATS, ImageInput, Model, ModelFile
 from veriwild_clustering.images.models.zoo.records import RECORDS
-from veriwild_clustering.images.models.record import ImageInput, Model, ModelFile
 
 __all__ = ["METADATA", "MODELS", "find_model", "user_model"]
 
@@ -51,9 +51,16 @@ def find_model(name: str | Model) -> Model:
     if isinstance(name, Model):
         return name
     if name not in MODELS:
-        near = [known for known in MODELS if name and name in known] or get_close_matches(name, MODELS, cutoff=0.5)
-        raise ValueError(f"Unknown model {name!r}. {'Near' if near else 'Known'} names: {', '.join(near or MODELS)}.")
+        raise ValueError(f"Unknown model {str(name)!r}. {_hint(str(name))}")
     return MODELS[name]
+
+
+def _hint(name: str) -> str:
+    if Path(name).suffix.lower() in NETWORK_FORMATS:
+        return "For a file of your own: `user_model(path)`, or `--model FILE` of a command."
+    wanted = name.lower()
+    near = [known for known in MODELS if wanted and wanted in known] or get_close_matches(wanted, MODELS, cutoff=0.5)
+    return f"{'Near' if near else 'Known'} names: {', '.join(near or MODELS)}."
 
 
 def user_model(
@@ -120,7 +127,7 @@ def user_model(
     told = _told_by(file)
     if told is not None:
         return replace(told, name=name or file.stem, files=files)
-    height, width = (size, size) if size is None or isinstance(size, int) else size
+    height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
     taken = ImageInput(
         height,
         width,
@@ -148,7 +155,7 @@ def user_model(
 
 def _parts(file: Path) -> list[Path]:
     suffix = file.suffix.lower()
-    if suffix not in {".onnx", ".xml", ".tflite"}:
+    if suffix not in NETWORK_FORMATS:
         raise DatasetError(f"{file} is no network that can be read: it must be an .onnx, .xml or .tflite file.")
     parts = [file, file.with_suffix(".bin")] if suffix == ".xml" else [file]
     for part in parts:

@@ -121,7 +121,7 @@ class Network:
         wanted = provider or os.environ.get("VERIWILD_PROVIDER") or "auto"
         weights = self._files if self._files[0].suffix.lower() == ".xml" else self._files[:1]
         self._session = open_session(weights, output=model.output, provider=wanted, n_threads=self.n_threads)
-        self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix=model.name)
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
         self.provider = self._session.provider
         self.inputs, self.outputs = dict(self._session.inputs), dict(self._session.outputs)
         self.model = model
@@ -235,7 +235,14 @@ class Network:
     def _map(self, n_rows: int, step: Callable[[slice], Any]) -> list[Any]:
         """Return what `step` makes of the rows, a few at a time and side by side."""
         pieces = _pieces(n_rows, self._session.n_rows)
-        return list(self._pool.map(step, pieces) if self.n_threads > 1 else map(step, pieces))
+        return list(self._threads().map(step, pieces) if self.n_threads > 1 else map(step, pieces))
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """Return the threads of this process: a fork has those of its parent by name alone, and would wait forever."""
+        process, pool = os.getpid(), self._pool
+        if pool is None or pool[0] != process:
+            self._pool = pool = process, ThreadPoolExecutor(self.n_threads, thread_name_prefix=self.model.name)
+        return pool[1]
 
     def _run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of no more rows than the network takes at a time."""

@@ -8,7 +8,10 @@ from dataclasses import KW_ONLY, dataclass
 
 from veriwild_clustering.core.validation import check_choice, check_int, check_real
 
-__all__ = ["ImageInput", "Model", "ModelFile"]
+__all__ = ["NETWORK_FORMATS", "ImageInput", "Model", "ModelFile"]
+
+NETWORK_FORMATS = (".onnx", ".xml", ".tflite")
+"""Suffixes of the files that can be opened as networks of any kind."""
 
 RESIZES = ("stretch", "crop", "letterbox", "letterbox-center")
 INTERPOLATIONS = ("bilinear", "bicubic", "area")

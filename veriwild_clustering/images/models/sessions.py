@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.validation import reason_of
 from veriwild_clustering.images.models.onnx_graphs import free_batch, take_output, tensor_names
+from veriwild_clustering.images.models.record import NETWORK_FORMATS
 from veriwild_clustering.images.models.weights import ModelError
 
-__all__ = ["Port", "Session", "open_session", "providers"]
+__all__ = ["Port", "Session", "cause_of", "needed_package", "open_session", "providers"]
 
 _EXECUTION = {"cuda": "CUDAExecutionProvider", "coreml": "CoreMLExecutionProvider", "cpu": "CPUExecutionProvider"}
 _ROWS = {"cuda": 32, "coreml": 32, "cpu": 4}  # how many rows a run takes; a core keeps few of them in its cache
@@ -64,7 +64,7 @@ def providers() -> list[str]:
     >>> set(providers()) <= {"cuda", "coreml", "cpu", "openvino"}
     True
     """
-    available = _package("onnxruntime").get_available_providers() if find_spec("onnxruntime") else []
+    available = needed_package("onnxruntime").get_available_providers() if find_spec("onnxruntime") else []
     found = [name for name, execution in _EXECUTION.items() if execution in available]
     return found + ["openvino"] * (find_spec("openvino") is not None)
 
@@ -84,6 +84,8 @@ def open_session(files: Sequence[Path], *, output: str | None, provider: str, n_
     if provider not in {"auto", *providers()}:
         listed = ", ".join(map(repr, ["auto", *providers()]))
         raise ValueError(f"`provider` must be one of {listed}, which this machine has. Got {provider!r} instead.")
+    if files[0].suffix.lower() not in NETWORK_FORMATS:
+        raise ModelError(f"{files[0]} is no network that can be opened: it is no {', '.join(NETWORK_FORMATS)} file.")
     for file in files:
         if not file.is_file():
             raise ModelError(f"There is no file {file}.")
@@ -107,12 +109,13 @@ def _opened(state: tuple[tuple[str, int, int], ...], output: str | None, provide
         raise
     except Exception as error:  # parsers raise anything on damaged files
         raise ModelError(
-            f"{files[0]} cannot be opened as a network ({reason_of(error)}). Delete it, so that it is downloaded "
-            f"again, or put the right file there."
+            f"{files[0]} cannot be opened as a network ({cause_of(error)}). Put the right file there; one that was "
+            f"downloaded is downloaded again once it is deleted."
         ) from error
 
 
-def _package(name: str) -> Any:
+def needed_package(name: str) -> Any:
+    """Return a package; ModelError says how to install it."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -120,6 +123,11 @@ def _package(name: str) -> Any:
             f"This network needs the package {name}, which is not installed. "
             f"Install it with `pip install 'veriwild-clustering[models]'`."
         ) from error
+
+
+def cause_of(error: Exception) -> str:
+    """Return the last line of what an error says: OpenVINO names its cause there, below where in its code it arose."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".! ")
 
 
 def _find_tensor(file: Path, output: str, names: Mapping[str, Any]) -> Any:
@@ -141,7 +149,7 @@ def _open_onnx(file: Path, output: str | None, provider: str) -> Session:
     session = _OnnxSession(str(file), provider)
     inner = output is not None and output not in session.tensors
     if session.batch_size is not None or inner:
-        model = _package("onnx").load(str(file))
+        model = needed_package("onnx").load(str(file))
     if output is not None and inner:
         tensor = _find_tensor(file, output, tensor_names(model.graph))
         take_output(model.graph, tensor)
@@ -185,7 +193,7 @@ class _OnnxSession:
     """A network in onnxruntime; `tensors` are those to take, by the names under which they are given."""
 
     def __init__(self, source: str | bytes, provider: str, tensors: Mapping[str, str] | None = None) -> None:
-        runtime = _package("onnxruntime")
+        runtime = needed_package("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # rows run side by side instead
         options.log_severity_level = 4  # what fails is raised
@@ -229,7 +237,7 @@ class _OpenvinoSession:
     provider = "openvino"
 
     def __init__(self, files: Sequence[Path], output: str | None, n_threads: int) -> None:
-        openvino = _package("openvino")
+        openvino = needed_package("openvino")
         core = openvino.Core()
         model = core.read_model(*(str(file) for file in files))
         if output is not None:

@@ -187,7 +187,7 @@ class _CachedFile:
         if not may_download:
             raise self._error(f"is not in {self.cache}, and nothing may be downloaded")
         if self.file.url is None:
-            raise self._error("can be downloaded from nowhere")
+            raise self._error("has no address to be downloaded from")
         with _alone(self.path):
             if not self.path.is_file():  # another process may have brought it meanwhile
                 self._download(self.file.url, progress=progress)
@@ -232,7 +232,11 @@ class _CachedFile:
         return not Path(self.file.name).is_absolute()
 
     def _error(self, what: str) -> ModelError:
-        origin = f"download it from {self.file.url}" if self.file.url else f"get it from {self.record.source}"
+        origin = (
+            f"download it from {self.file.url}"
+            if self.file.url
+            else f"get it from {self.record.source or 'its makers'}"
+        )
         return ModelError(
             f"{self.file.name}, which the model {self.record.name!r} needs, {what}. "
             f"By hand: {origin} and put it into {self.cache} under that name."

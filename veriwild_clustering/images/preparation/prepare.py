@@ -107,6 +107,10 @@ class Preparation:
     vehicles_first: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("upscaler", "detector"):
+            step = getattr(self, name)
+            if step is not None and not callable(step):
+                raise TypeError(f"`{name}` must be {name.capitalize()}(...) or None. Got {step!r} instead.")
         check_int("min_side", self.min_side, low=1)
         check_int("max_side", self.max_side, low=1)
         check_real("margin", self.margin, low=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.validation import reason_of
+from veriwild_clustering.core.validation import check_choice, reason_of
 from veriwild_clustering.images.models.catalog import MODELS, find_model
 from veriwild_clustering.images.models.checksums import model_identity
 from veriwild_clustering.images.models.record import Model
+from veriwild_clustering.images.models.sessions import cause_of, needed_package
 from veriwild_clustering.images.models.weights import ModelError, model_files
 from veriwild_clustering.images.reading import rgb_pixels
 
@@ -99,8 +100,7 @@ class Upscaler:
         files = model_files(record, folder=folder)
         self.factor = record.scale_factor or self.factor
         self.params = model_identity(record, files)
-        opened = _attention_network if record.decoder == "openvino-1033" else _opencv_network
-        self._enlarge = opened(record, files[0], self.factor)
+        self._enlarge = _OPENERS[record.decoder](record, files[0], self.factor)
 
     def __call__(self, image: Image) -> Image:
         """Return the image `factor` times as wide and high."""
@@ -121,6 +121,7 @@ def _super_resolution_model(model: str | Model) -> Model:
     if record.task != _TASK:
         known = [BICUBIC, *(name for name, one in MODELS.items() if one.task == _TASK)]
         raise ValueError(f"`model` must be one of {', '.join(map(repr, known))}. Got {record.name!r} instead.")
+    check_choice(f"decoder of model {record.name!r}", record.decoder, _OPENERS)
     return record
 
 
@@ -145,26 +146,21 @@ def _opencv_network(record: Model, file: Path, factor: int) -> Callable[[Image],
     try:
         network.readModel(str(file))
         network.setModel(record.decoder, factor)
+        network.upsample(np.zeros((_STEP, _STEP, 3), np.uint8))  # only now it is seen whether file and decoder fit
     except cv2.error as error:
-        raise ModelError(f"{file} cannot be read as the network of {record.name!r}: {reason_of(error)}.") from error
+        raise _unreadable(record, file, reason_of(error)) from error
     return lambda image: network.upsample(np.ascontiguousarray(image[..., ::-1]))[..., ::-1]
 
 
 def _attention_network(record: Model, file: Path, factor: int) -> Callable[[Image], Image]:
     """Open single-image-super-resolution-1033, which adds detail to the bicubic image; BGR, 0 to 255 in, 0 to 1 out."""
-    try:
-        import openvino
-    except ImportError as error:
-        raise ModelError(
-            f"Model {record.name!r} runs on openvino: pip install 'veriwild-clustering[models]'."
-        ) from error
-    core, plans = openvino.Core(), {"CPU_RUNTIME_CACHE_CAPACITY": str(_KEPT_PLANS)}
+    core, plans = needed_package("openvino").Core(), {"CPU_RUNTIME_CACHE_CAPACITY": str(_KEPT_PLANS)}
     try:
         network = core.read_model(file)
         network.reshape({name: [1, 3, -1, -1] for name in ("0", "1")})
         request = core.compile_model(network, "CPU", plans).create_infer_request()
     except RuntimeError as error:
-        raise ModelError(f"{file} cannot be read as the network of {record.name!r}: {reason_of(error)}.") from error
+        raise _unreadable(record, file, cause_of(error)) from error
 
     def enlarge(image: Image) -> Image:
         height, width = image.shape[:2]
@@ -176,5 +172,17 @@ def _attention_network(record: Model, file: Path, factor: int) -> Callable[[Imag
     return enlarge
 
 
+def _unreadable(record: Model, file: Path, cause: str) -> ModelError:
+    return ModelError(f"{file} cannot be read as the network of {record.name!r}: {cause}.")
+
+
 def _bgr_planes(image: Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+_OPENERS: Mapping[str, Callable[[Model, Path, int], Callable[[Image], Image]]] = {
+    "edsr": _opencv_network,
+    "fsrcnn": _opencv_network,
+    "espcn": _opencv_network,
+    "openvino-1033": _attention_network,
+}

@@ -64,7 +64,7 @@ def quality_reasons(images: pd.DataFrame) -> pd.Series:
     Examples
     --------
     >>> import pandas as pd
-    >>> from veriwild_clustering.images.quality.verdicts import quality_reasons
+    >>> from veriwild_clustering import quality_reasons
     >>> quality_reasons(pd.DataFrame({"sharpness": [1.9, 1.02], "dark_share": [0.1, 0.2]})).tolist()
     ['', 'blurred: sharpness 1.02, at least 1.3 is usable']
     """

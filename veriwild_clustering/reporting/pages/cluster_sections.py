@@ -109,8 +109,8 @@ class ClusterBook:
     def _totals(self) -> list[dict[str, str]]:
         words, partition, images = self.words, self.summaries.partition, self.dataset.images
         facts = {"images": words.count(len(partition))}
-        if "vehicle_id" in images:
-            facts["vehicles"] = words.count(vehicle_codes(images).max(initial=-1) + 1)
+        if n_vehicles := int(vehicle_codes(images).max(initial=-1)) + 1:
+            facts["vehicles"] = words.count(n_vehicles)
         facts["clusters"] = words.count(partition.n_clusters)
         facts["noise"] = words.percent(partition.noise_fraction, decimals=1)
         if self.outliers is not None:

@@ -149,7 +149,8 @@ def write_report(
 
 def _summary(dataset: Dataset, board: Leaderboard, partition: Partition) -> str:
     images = dataset.images
-    vehicles = f" of {images['vehicle_id'].nunique():,} vehicles" if "vehicle_id" in images else ""
+    known = "vehicle_id" in images and images["vehicle_id"].notna().any()
+    vehicles = f" of {images['vehicle_id'].nunique():,} vehicles" if known else ""
     noise = f", {partition.noise_fraction:.1%} left as noise" if partition.noise_fraction else ""
     return (
         f"{len(dataset):,} images{vehicles}, {len(board.partitions):,} partitions compared; "

@@ -51,7 +51,7 @@ def image_records(images: pd.DataFrame) -> list[dict[str, Any]]:
     Examples
     --------
     >>> import pandas as pd
-    >>> from veriwild_clustering.reporting.viewer.records import image_records
+    >>> from veriwild_clustering import image_records
     >>> table = {"filename": ["a.jpg"], "label": ["car"], "x": [0.5], "y": [float("nan")], "z": [1], "group": [0]}
     >>> image_records(pd.DataFrame({**table, "quality": ["high"]}))
     [{'filename': 'a.jpg', 'label': 'car', 'x': 0.5, 'y': None, 'z': 1, 'group': 0, 'quality': 'high'}]
@@ -88,7 +88,7 @@ def write_records(path: str | Path, records: Sequence[Mapping[str, Any]]) -> Pat
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from veriwild_clustering.reporting.viewer.records import write_records
+    >>> from veriwild_clustering import write_records
     >>> path = write_records(pathlib.Path(tempfile.mkdtemp()) / "result.json", [{"filename": "a.jpg", "x": None}])
     >>> path.read_text()
     '[\\n{"filename": "a.jpg", "x": null}\\n]\\n'
@@ -121,7 +121,7 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from veriwild_clustering.reporting.viewer.records import read_records
+    >>> from veriwild_clustering import read_records
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "result.json"
     >>> size = file.write_text("[]")
     >>> read_records(file)

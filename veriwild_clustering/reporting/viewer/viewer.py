@@ -78,7 +78,7 @@ def write_viewer(
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from veriwild_clustering.reporting.viewer.viewer import write_viewer
+    >>> from veriwild_clustering import write_viewer
     >>> place = {"x": 0.0, "y": 1.0, "z": 2.0}
     >>> record = {"filename": "a.jpg", "label": "car", **place, "group": 0, "quality": "high"}
     >>> page = write_viewer([record], pathlib.Path(tempfile.mkdtemp()) / "viewer.html")

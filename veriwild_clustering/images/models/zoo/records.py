@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from veriwild_clustering.images.models.zoo.files import FILES
 from veriwild_clustering.images.models.record import ImageInput, Model, ModelFile
+from veriwild_clustering.images.models.zoo.files import FILES
 
 __all__ = ["RECORDS"]
 

@@ -5,6 +5,12 @@
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const hasNoise = mode => mode === "group";
 
+  // Names are shown without the folders that all of them have in common.
+  const folders = points.map(p => p.name.slice(0, p.name.lastIndexOf("/") + 1));
+  let common = folders[0] ?? "";
+  while (!folders.every(folder => folder.startsWith(common))) common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+  const short = point => point.name.slice(common.length);
+
   // Nine tenths of the cloud lie in a ball of radius 1 around its middle; stragglers may lie outside.
   const middle = [0, 1, 2].map(axis => points.reduce((sum, p) => sum + p.at[axis], 0) / (points.length || 1));
   const centred = points.map(p => p.at.map((value, axis) => value - middle[axis]));
@@ -20,8 +26,19 @@
   let mode = "group", found = null, selected = -1, hovered = -1, drawn = [], sprites = new Map(), waiting = false;
 
   const key = (point, by) => String(point[by] ?? "unknown");
-  const color = (point, by = mode) => (hasNoise(by) && point.group < 0) ? css("--noise") : colors[by][key(point, by)] ?? css("--noise");
+  const color = (point, by = mode) => (hasNoise(by) && point.group < 0) ? css("--noise") : tone(colors[by][key(point, by)]);
   const visible = i => Object.entries(hidden).every(([by, names]) => !names.has(key(points[i], by)));
+
+  // The palette is made for white paper: on dark paper its dark colours are mixed with white until they stand out.
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const light = rgb => rgb.reduce((sum, part, i) => sum + [0.2126, 0.7152, 0.0722][i] * (part / 255) ** 2.2, 0);
+  const tone = shade => {
+    if (!shade) return css("--noise");
+    if (!dark.matches) return shade;
+    let rgb = [1, 3, 5].map(at => parseInt(shade.slice(at, at + 2), 16));
+    while (light(rgb) < 0.16) rgb = rgb.map(part => part + 0.08 * (255 - part));
+    return `rgb(${rgb.map(Math.round)})`;
+  };
 
   // A point is a disc with a rim of paper, drawn once per colour: thousands of discs then cost a copy each.
   const sprite = shade => {
@@ -74,7 +91,26 @@
       const at = drawn.find(d => d.i === i);
       if (at) { pen.beginPath(); pen.arc(at.x, at.y, at.r + 4, 0, 7); pen.lineWidth = 2; pen.strokeStyle = shade; pen.stroke(); }
     }
+    if (mode === "group") number();
     canvas.dataset.drawn = drawn.length;
+  };
+  // The number of each group stands at its middle: colours alone are not told apart by everybody.
+  const number = () => {
+    const groups = new Map();
+    for (const d of drawn) if (points[d.i].group >= 0 && (!found || found.has(d.i))) {
+      if (!groups.has(points[d.i].group)) groups.set(points[d.i].group, []);
+      groups.get(points[d.i].group).push(d);
+    }
+    const median = values => values.sort((a, b) => a - b)[values.length >> 1];
+    pen.font = "600 14px system-ui, sans-serif"; pen.textAlign = "center"; pen.textBaseline = "middle"; pen.lineJoin = "round";
+    pen.lineWidth = 4; pen.strokeStyle = css("--paper"); pen.fillStyle = css("--ink");
+    const taken = [];  // where groups lie behind each other, the largest keeps its number
+    for (const [group, members] of [...groups].sort((a, b) => b[1].length - a[1].length)) {
+      const [x, y] = [median(members.map(d => d.x)), median(members.map(d => d.y))];
+      if (taken.some(at => Math.abs(at.x - x) < 20 && Math.abs(at.y - y) < 15)) continue;
+      taken.push({ x, y });
+      pen.strokeText(group, x, y); pen.fillText(group, x, y);
+    }
   };
   const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
 
@@ -94,7 +130,7 @@
     card.style.setProperty("--color", color(point));
     if (images[i]) picture.src = images[i]; else picture.removeAttribute("src");
     picture.alt = point.name;
-    card.querySelector("strong").textContent = point.name;
+    card.querySelector("strong").textContent = short(point); card.querySelector("strong").title = point.name;
     list.replaceChildren(...Object.entries(point).filter(([name]) => name !== "name" && name !== "at").flatMap(([name, value]) => {
       const term = document.createElement("dt"), text = document.createElement("dd");
       term.textContent = name.replace("_", " ");
@@ -119,7 +155,7 @@
       const dot = document.createElement("i"), text = document.createElement("span"), count = document.createElement("em");
       box.type = "checkbox"; box.checked = !hidden[mode].has(name);
       box.addEventListener("change", () => { hidden[mode][box.checked ? "delete" : "add"](name); redraw(); });
-      dot.style.setProperty("--color", isNoise(name) ? "var(--noise)" : colors[mode][name] ?? "var(--noise)");
+      dot.style.setProperty("--color", isNoise(name) ? "var(--noise)" : tone(colors[mode][name]));
       text.textContent = isNoise(name) ? "no group" : mode === "group" ? `group ${name}` : name;
       count.textContent = counts.get(name).toLocaleString("en");
       label.append(box, dot, text, count); item.append(label);
@@ -132,11 +168,11 @@
 
   const search = () => {
     const words = $("#search").value.trim().toLowerCase();
-    found = words ? new Set(points.flatMap((p, i) => p.name.toLowerCase().includes(words) ? [i] : [])) : null;
+    found = words ? new Set(points.flatMap((p, i) => short(p).toLowerCase().includes(words) ? [i] : [])) : null;
     const hits = found ? [...found].slice(0, 50) : [];
     $(".hits").replaceChildren(...hits.map(i => {
       const item = document.createElement("li"), button = document.createElement("button");
-      button.type = "button"; button.textContent = points[i].name; button.title = points[i].name;
+      button.type = "button"; button.textContent = short(points[i]); button.title = points[i].name;
       button.addEventListener("click", () => show(i)); item.append(button);
       return item;
     }));
@@ -153,7 +189,7 @@
       if (i >= 0) {
         const picture = tip.querySelector("img");
         if (images[i]) picture.src = images[i]; else picture.removeAttribute("src");
-        tip.querySelector("span").textContent = `${points[i].name} · ${points[i].group < 0 ? "no group" : "group " + points[i].group} · ${key(points[i], "label")}`;
+        tip.querySelector("span").textContent = `${short(points[i])} · ${points[i].group < 0 ? "no group" : "group " + points[i].group} · ${key(points[i], "label")}`;
       }
       redraw();
     }
@@ -203,7 +239,7 @@
   $("#search").addEventListener("input", search);
   $("#search").addEventListener("keydown", e => { if (e.key === "Enter" && found && found.size) show([...found][0]); });
   document.querySelectorAll("[name=mode]").forEach(radio => radio.addEventListener("change", () => { mode = radio.value; legend(); }));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { sprites = new Map(); legend(); });
+  dark.addEventListener("change", () => { sprites = new Map(); legend(); });
   new ResizeObserver(redraw).observe(canvas);
   legend(); draw();
 })();

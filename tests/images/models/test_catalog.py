@@ -141,3 +141,31 @@ def test_first_of_many_positions_becomes_the_vector(tmp_path: Path, n_positions:
     model = dataclasses.replace(user_model(tmp_path / "t.onnx", size=2, scale=1.0, pooling="first"), n_features=4)
     network = open_network(model, provider="cpu")
     assert network.embed([pixels, pixels[::-1]]).tolist() == [[0, -3, -6, -9], [-6, -9, 0, -3]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"height": 0}, {"width": -1}, {"fill": 256}, {"scale": float("nan")}, {"mean": (0.5,)}, {"std": (1.0, 0.0, 1.0)}],
+)
+def test_input_with_an_impossible_number_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must be"):
+        ImageInput(**wrong)  # type: ignore[arg-type]
+
+
+def test_checksum_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        ModelFile("cars.onnx", sha256="abc")
+
+
+def test_path_in_place_of_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="user_model"):
+        find_model(tmp_path / "cars.onnx")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="user_model"):
+        find_model("models/cars.onnx")
+
+
+def test_own_file_is_found_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "cars.onnx").write_bytes(b"weights")
+    assert user_model("~/cars.onnx").files[0].name == str(tmp_path / "cars.onnx")

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import requests
 
 from veriwild_clustering import DatasetError
 from veriwild_clustering.images.models.catalog import MODELS, user_model
+from veriwild_clustering.images.models.checksums import file_checksum, model_identity
 from veriwild_clustering.images.models.record import Model, ModelFile
 from veriwild_clustering.images.models.weights import ModelError, accept_license, model_files
 
@@ -30,6 +33,12 @@ def network(url: str | None = URL, *, sha256: str | None = SHA256, licence: str 
     return Model(
         "cars", "embedding", (ModelFile("cars.onnx", url, sha256),), license=licence, source="https://example.org"
     )
+
+
+def put(model: Model, folder: Path, body: bytes) -> Model:
+    """Put a file of a model into a cache by hand."""
+    (folder / model.files[0].name).write_bytes(body)
+    return model
 
 
 def assert_says(error: DatasetError, folder: Path, *words: str) -> None:
@@ -156,3 +165,45 @@ def test_real_weights_are_those_of_the_catalog(real_models: Path) -> None:
         assert all(file.sha256 for file in model.files)
         assert model_files(model, folder=real_models, download=False)
         assert [file.n_bytes for file in model.files] == [(real_models / f.name).stat().st_size for f in model.files]
+
+
+def test_identity_is_that_of_the_bytes_on_disk_whatever_the_record_knows(tmp_path: Path) -> None:
+    files = model_files(put(network(None, sha256=None), tmp_path, BODY), folder=tmp_path)
+    assert model_identity(network(sha256=None), files) == {"model": "cars", "decoder": "", "sha256": [SHA256]}
+    (tmp_path / "cars.onnx").write_bytes(b"other weights")
+    other = hashlib.sha256(b"other weights").hexdigest()
+    assert model_identity(network(sha256=None), files)["sha256"] == [other]
+
+
+def test_checksum_is_not_believed_for_other_bytes(tmp_path: Path) -> None:
+    model_files(put(network(None, sha256=None), tmp_path, BODY), folder=tmp_path)
+    (tmp_path / "cars.onnx").write_bytes(BODY[::-1])
+    os.utime(tmp_path / "cars.onnx", ns=(1, 1))
+    assert file_checksum(tmp_path / "cars.onnx") == hashlib.sha256(BODY[::-1]).hexdigest()
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"sha256": 1}'])
+def test_broken_note_does_no_harm_where_it_alone_knows_the_checksum(tmp_path: Path, note: str) -> None:
+    model = put(network(None, sha256=None), tmp_path, BODY)
+    (tmp_path / "cars.onnx.json").write_text(note)
+    assert model_files(model, folder=tmp_path) == [tmp_path / "cars.onnx"]
+    assert json.loads((tmp_path / "cars.onnx.json").read_text())["sha256"] == SHA256
+
+
+def test_acceptance_that_cannot_be_noted_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = put(network(licence="AGPL-3.0-only"), tmp_path, BODY)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    with pytest.raises(ModelError, match=r"licence of 'cars' cannot be noted in .*No space left"):
+        accept_license(model, folder=tmp_path)
+    assert model_files(model, folder=tmp_path, accept_license=True) == [tmp_path / "cars.onnx"]
+
+
+def test_acceptances_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
+    models = [replace(network(licence="AGPL-3.0-only"), name=f"cars-{n}") for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda model: accept_license(model, folder=tmp_path), models))
+    assert set(json.loads((tmp_path / "accepted_licenses.json").read_text())) == {model.name for model in models}

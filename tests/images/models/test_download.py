@@ -9,12 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,83 +26,15 @@ from veriwild_clustering.images.models.weights import (
     model_files,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 OTHER = "0" * 64
 
 
-@dataclass
-class Server:
-    """A file server whose manners a test chooses; it keeps the headers of each request."""
-
-    body: bytes = BODY
-    etag: str | None = '"1"'
-    knows_ranges: bool = True
-    says_length: bool = True
-    statuses: list[int] = field(default_factory=list)  # what it answers first, before it behaves
-    cuts: list[int] = field(default_factory=list)  # after how many bytes each of the first answers ends
-    silence: float = 0.0
-    requests: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.requests.append(dict(handler.headers.items()))
-        time.sleep(self.silence)
-        if self.statuses:
-            handler.send_response(self.statuses.pop(0))
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-            return
-        start = self.first_byte(handler)
-        if start and start >= len(self.body):
-            handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(self.body)}")
-            handler.end_headers()
-            return
-        rest = self.body[start:]
-        handler.send_response(206 if start else 200)
-        if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
-        if self.says_length:
-            handler.send_header("Content-Length", str(len(rest)))
-        handler.end_headers()
-        handler.wfile.write(rest[: self.cuts.pop(0)] if self.cuts else rest)
-
-    def first_byte(self, handler: BaseHTTPRequestHandler) -> int:
-        wanted = handler.headers.get("Range", "")
-        stale = handler.headers.get("If-Range", self.etag) != self.etag
-        return int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.knows_ranges and not stale else 0
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.answer(self)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever asked may be gone
-    state.url = f"http://127.0.0.1:{http.server_port}/weights.onnx"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    http.shutdown()
-    http.server_close()
-    thread.join()
-
-
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
-    monkeypatch.delenv("VERIWILD_MODELS", raising=False)
+def own_body(server: Any) -> None:
+    server.body = BODY
 
 
 def network(url: str | None, *, sha256: str | None = SHA256, n_bytes: int | None = None, licence: str = "MIT") -> Model:
@@ -127,7 +55,7 @@ def assert_says(error: DatasetError, folder: Path, *words: str) -> None:
         assert word in message
 
 
-def test_download_gives_the_bytes_of_the_server(server: Server, tmp_path: Path) -> None:
+def test_download_gives_the_bytes_of_the_server(server: Any, tmp_path: Path) -> None:
     model = network(server.url)
     assert not is_cached(model, folder=tmp_path)
     (file,) = model_files(model, folder=tmp_path)
@@ -138,14 +66,14 @@ def test_download_gives_the_bytes_of_the_server(server: Server, tmp_path: Path) 
     assert server.requests[0]["Accept-Encoding"] == "identity"
 
 
-def test_complete_cache_asks_nobody(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_cache_asks_nobody(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model_files(network(server.url), folder=tmp_path)
     monkeypatch.setattr(requests, "get", None)
     assert model_files(network(server.url), folder=tmp_path, download=False) == [tmp_path / "cars.onnx"]
     assert len(server.requests) == 1
 
 
-def test_folder_comes_from_the_environment(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_comes_from_the_environment(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERIWILD_MODELS", str(tmp_path / "new" / "folder"))
     (file,) = model_files(network(server.url))
     assert file.parent == tmp_path / "new" / "folder" == cache_folder()
@@ -155,7 +83,7 @@ def test_folder_comes_from_the_environment(server: Server, tmp_path: Path, monke
     assert "veriwild-clustering" in cache_folder().parts
 
 
-def test_cut_is_continued_where_it_was(server: Server, tmp_path: Path) -> None:
+def test_cut_is_continued_where_it_was(server: Any, tmp_path: Path) -> None:
     server.cuts = [150_000, 60_000]
     (file,) = model_files(network(server.url), folder=tmp_path)
     assert file.read_bytes() == BODY
@@ -166,7 +94,7 @@ def test_cut_is_continued_where_it_was(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("etag", ['"1"', None])
-def test_next_call_continues_what_was_left(server: Server, tmp_path: Path, etag: str | None) -> None:
+def test_next_call_continues_what_was_left(server: Any, tmp_path: Path, etag: str | None) -> None:
     server.etag, server.cuts = etag, [200_000, *[0] * download.MAX_FAILURES]
     with pytest.raises(ModelError):
         model_files(network(server.url), folder=tmp_path)
@@ -178,7 +106,7 @@ def test_next_call_continues_what_was_left(server: Server, tmp_path: Path, etag:
     assert server.requests[0]["Range"] == f"bytes={left}-"
 
 
-def test_next_call_starts_anew_where_nothing_tells_the_version(server: Server, tmp_path: Path) -> None:
+def test_next_call_starts_anew_where_nothing_tells_the_version(server: Any, tmp_path: Path) -> None:
     (tmp_path / "cars.onnx.part").write_bytes(b"of another file")
     server.etag = None
     (file,) = model_files(network(server.url, sha256=None), folder=tmp_path)
@@ -186,7 +114,7 @@ def test_next_call_starts_anew_where_nothing_tells_the_version(server: Server, t
     assert "Range" not in server.requests[0]
 
 
-def test_file_that_changed_on_the_server_is_taken_whole(server: Server, tmp_path: Path) -> None:
+def test_file_that_changed_on_the_server_is_taken_whole(server: Any, tmp_path: Path) -> None:
     server.cuts = [200_000, *[0] * download.MAX_FAILURES]
     with pytest.raises(ModelError):
         model_files(network(server.url, sha256=None), folder=tmp_path)
@@ -196,7 +124,7 @@ def test_file_that_changed_on_the_server_is_taken_whole(server: Server, tmp_path
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{}"])
-def test_part_of_another_file_is_thrown_away(server: Server, tmp_path: Path, note: str) -> None:
+def test_part_of_another_file_is_thrown_away(server: Any, tmp_path: Path, note: str) -> None:
     (tmp_path / "cars.onnx.part").write_bytes(b"of another file")
     (tmp_path / "cars.onnx.part.json").write_text(note)
     (file,) = model_files(network(server.url), folder=tmp_path)
@@ -204,25 +132,25 @@ def test_part_of_another_file_is_thrown_away(server: Server, tmp_path: Path, not
 
 
 @pytest.mark.parametrize("body", [BODY, BODY + b"more"])
-def test_part_that_is_whole_or_too_long_comes_right(server: Server, tmp_path: Path, body: bytes) -> None:
+def test_part_that_is_whole_or_too_long_comes_right(server: Any, tmp_path: Path, body: bytes) -> None:
     (tmp_path / "cars.onnx.part").write_bytes(body)
     (file,) = model_files(network(server.url), folder=tmp_path)
     assert file.read_bytes() == BODY
 
 
-def test_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_server_without_ranges_starts_anew(server: Any, tmp_path: Path) -> None:
     server.knows_ranges, server.cuts = False, [200_000]
     (file,) = model_files(network(server.url), folder=tmp_path)
     assert file.read_bytes() == BODY
     assert "Range" in server.requests[1]
 
 
-def test_server_that_is_busy_is_asked_again(server: Server, tmp_path: Path) -> None:
+def test_server_that_is_busy_is_asked_again(server: Any, tmp_path: Path) -> None:
     server.statuses = [503, 429]
     assert model_files(network(server.url), folder=tmp_path)[0].read_bytes() == BODY
 
 
-def test_wrong_checksum_names_both_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
+def test_wrong_checksum_names_both_and_leaves_nothing(server: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         model_files(network(server.url, sha256=OTHER), folder=tmp_path)
     assert_says(caught.value, tmp_path, SHA256, OTHER, server.url, "removed")
@@ -230,7 +158,7 @@ def test_wrong_checksum_names_both_and_leaves_nothing(server: Server, tmp_path: 
 
 
 @pytest.mark.parametrize("status", [404, 403, 401])
-def test_refusal_is_not_repeated(server: Server, tmp_path: Path, status: int) -> None:
+def test_refusal_is_not_repeated(server: Any, tmp_path: Path, status: int) -> None:
     server.statuses = [status]
     with pytest.raises(ModelError) as caught:
         model_files(network(server.url), folder=tmp_path)
@@ -238,7 +166,7 @@ def test_refusal_is_not_repeated(server: Server, tmp_path: Path, status: int) ->
     assert len(server.requests) == 1
 
 
-def test_server_that_stays_busy_is_given_up(server: Server, tmp_path: Path) -> None:
+def test_server_that_stays_busy_is_given_up(server: Any, tmp_path: Path) -> None:
     server.statuses = [503] * 20
     with pytest.raises(ModelError) as caught:
         model_files(network(server.url), folder=tmp_path)
@@ -246,7 +174,7 @@ def test_server_that_stays_busy_is_given_up(server: Server, tmp_path: Path) -> N
     assert len(server.requests) == download.MAX_FAILURES
 
 
-def test_silence_ends(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_ends(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "SILENCE_SECONDS", 0.05)
     server.silence = 0.2
     with pytest.raises(ModelError) as caught:
@@ -264,7 +192,7 @@ def test_no_network_is_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("says_length", [True, False])
-def test_file_that_is_too_short_is_refused(server: Server, tmp_path: Path, *, says_length: bool) -> None:
+def test_file_that_is_too_short_is_refused(server: Any, tmp_path: Path, *, says_length: bool) -> None:
     server.says_length = says_length
     with pytest.raises(ModelError) as caught:
         model_files(network(server.url, sha256=None, n_bytes=400_000), folder=tmp_path)
@@ -272,7 +200,7 @@ def test_file_that_is_too_short_is_refused(server: Server, tmp_path: Path, *, sa
     assert not (tmp_path / "cars.onnx").exists()
 
 
-def test_disk_that_is_too_small_is_seen_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_that_is_too_small_is_seen_before(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(ModelError) as caught:
@@ -280,7 +208,7 @@ def test_disk_that_is_too_small_is_seen_before(server: Server, tmp_path: Path, m
     assert_says(caught.value, tmp_path, "disk is full", "300,000", "1,000")
 
 
-def test_disk_that_fills_up_keeps_what_came(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_that_fills_up_keeps_what_came(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -294,7 +222,7 @@ def test_disk_that_fills_up_keeps_what_came(server: Server, tmp_path: Path, monk
     assert "Range" in server.requests[-1]
 
 
-def test_folder_without_permission(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_without_permission(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -304,7 +232,7 @@ def test_folder_without_permission(server: Server, tmp_path: Path, monkeypatch: 
     assert_says(caught.value, tmp_path / "cache", "Permission denied")
 
 
-def test_folder_that_is_a_file(server: Server, tmp_path: Path) -> None:
+def test_folder_that_is_a_file(server: Any, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("not a folder")
     with pytest.raises(ModelError) as caught:
         model_files(network(server.url), folder=tmp_path / "cache")
@@ -317,7 +245,7 @@ def test_only_the_web_is_downloaded(tmp_path: Path, url: str) -> None:
         model_files(network(url), folder=tmp_path)
 
 
-def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
+def test_two_processes_download_once(server: Any, tmp_path: Path) -> None:
     server.silence = 0.5  # so that the second asks while the first waits
     code = (
         "from veriwild_clustering.images.models.record import Model, ModelFile\n"
@@ -331,7 +259,7 @@ def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "cars.onnx").read_bytes() == BODY
 
 
-def test_bar_counts_megabytes(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bar_counts_megabytes(server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server.body = bytes(2_500_000)
     model_files(network(server.url, sha256=None), folder=tmp_path, progress=True)
     shown = capsys.readouterr().err
