@@ -69,7 +69,7 @@ def test_only_what_is_small_is_upscaled(sizes: list[tuple[int, int]], min_side: 
 @pytest.mark.parametrize("upscaler", [None, BICUBIC])
 def test_box_of_a_small_image_lies_in_its_own_pixels(upscaler: Upscaler | None) -> None:
     box = (12, 20, 62, 70)
-    [prepared] = Preparation(upscaler, FindsRed(), margin=0)([scene(90, 100, box)])
+    [prepared] = Preparation(upscaler, FindsRed(), margin=0, min_side=128)([scene(90, 100, box)])
     factor = 1 if upscaler is None else 3
     np.testing.assert_allclose(prepared.box, box, atol=0 if upscaler is None else 0.7)  # upscaling blurs the edge
     assert (prepared.box_label, prepared.box_confidence) == ("car", 0.9)
@@ -104,12 +104,24 @@ def test_an_image_without_an_object_stays_whole() -> None:
     assert second.reason == "upscaled 3 times: 60 x 60 pixels; whole image: nothing found"
 
 
+def test_a_close_view_is_not_cut_but_its_box_is_known() -> None:
+    box = (10, 10, 90, 70)
+    image = scene(80, 100, box)
+    [whole] = Preparation(None, FindsRed())([image])
+    np.testing.assert_array_equal(whole.image, image)
+    assert (whole.box, whole.box_label, whole.cropped) == (box, "car", False)
+    assert whole.reason == "whole image: 60% of it is the car"
+    [cut] = Preparation(None, FindsRed(), max_share=0.6, margin=0)([image])
+    assert (cut.cropped, cut.image.shape) == (True, (60, 80, 3))
+
+
 def test_table_has_a_row_per_image() -> None:
     preparation = Preparation(BICUBIC, FindsRed(), margin=0)
     table = preparation_table(preparation([scene(200, 300, (10, 20, 180, 190)), scene(60, 60)]))
     expected = pd.DataFrame(
         {
             "upscaled": [False, True],
+            "cropped": [True, False],
             "box_left": [10.0, np.nan],
             "box_top": [20.0, np.nan],
             "box_right": [180.0, np.nan],
@@ -135,9 +147,10 @@ def test_params_name_everything_that_changes_pixels() -> None:
     changes = {
         "upscaler": None,
         "detector": None,
-        "min_side": 64,
+        "min_side": 63,
         "max_side": 65,
         "margin": 0.2,
+        "max_share": 0.9,
         "vehicles_first": False,
     }
     for name, value in changes.items():
@@ -147,7 +160,7 @@ def test_params_name_everything_that_changes_pixels() -> None:
     assert copy.params == Preparation(BICUBIC, min_side=50).params
 
 
-@pytest.mark.parametrize(("name", "value"), [("min_side", 0), ("max_side", 0), ("margin", -0.1)])
+@pytest.mark.parametrize(("name", "value"), [("min_side", 0), ("max_side", 0), ("margin", -0.1), ("max_share", 1.1)])
 def test_settings_out_of_range_are_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         Preparation(**{name: value})

@@ -17,7 +17,7 @@ _BITS = 64
 _FEW = 64  # hashes among which splitting costs more than comparing all
 _ALL_BITS = np.arange(_BITS, dtype=np.uint64)
 _HASH = r"[0-9a-fA-F]{16}"
-_MOST_LINKS = 2**20  # that are kept before they are thinned out
+_MOST_LINKS = 2**20  # pairs that are kept before they are joined
 
 _Visit = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]  # later places, earlier, distances
 
@@ -137,32 +137,32 @@ def near_duplicate_groups(hashes: Sequence[str] | pd.Series, *, max_distance: in
 
 
 class _Links:
-    """Pairs of near places, thinned out to what holds their components together."""
+    """The components of places that pairs of near ones join; few pairs are kept at a time."""
 
     def __init__(self, n_places: int, max_distance: int) -> None:
-        self._n_places, self._max_distance = n_places, max_distance
+        self._component, self._max_distance = np.arange(n_places), max_distance
         self._pairs: list[NDArray[np.int64]] = []
         self._n_pairs = 0
 
     def add(self, later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
-        """Take the pairs that are near."""
-        near = distance <= self._max_distance
-        self._pairs.append(np.stack([later[near], earlier[near]]))
-        self._n_pairs += int(near.sum())
-        if self._n_pairs > _MOST_LINKS + self._n_places:
-            component = self.components()
-            first = np.unique(component, return_index=True)[1]
-            self._pairs, self._n_pairs = [np.stack([np.arange(self._n_places), first[component]])], self._n_places
+        """Take the pairs that are near and not known to be in one component."""
+        pairs = self._component[np.stack([later, earlier])[:, distance <= self._max_distance]]
+        self._pairs.append(pairs[:, pairs[0] != pairs[1]])
+        self._n_pairs += self._pairs[-1].shape[1]
+        if self._n_pairs > _MOST_LINKS:
+            self.components()
 
     def components(self) -> NDArray[np.int64]:
         """Return the number of the component of each place."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        later, earlier = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
-        shape = (self._n_places, self._n_places)
-        graph = coo_array((np.ones(len(later), dtype=bool), (later, earlier)), shape=shape)
-        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+        one, other = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
+        shape = (len(self._component), len(self._component))
+        graph = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=shape)
+        self._component = connected_components(graph, directed=False)[1].astype(np.int64)[self._component]
+        self._pairs, self._n_pairs = [], 0
+        return self._component
 
 
 def _codes(hashes: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

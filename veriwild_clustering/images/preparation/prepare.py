@@ -32,12 +32,14 @@ class Prepared:
     upscaled : bool
         Whether super-resolution made it larger.
     box : tuple of four floats, optional
-        Left, top, right, bottom of the main object in pixels of the original image, without the margin. None: the image
-        is whole.
+        Left, top, right, bottom of the main object in pixels of the original image, without the margin. None: none was
+        found.
     box_label : str, optional
         What the detector takes it for.
     box_confidence : float, optional
         How sure it is, 0 to 1.
+    cropped : bool
+        Whether the image was cut to the box.
     reason : str
         What was done and why, in words.
 
@@ -56,6 +58,7 @@ class Prepared:
     box: Box | None = None
     box_label: str | None = None
     box_confidence: float | None = None
+    cropped: bool = False
     reason: str = "as it is"
 
 
@@ -69,12 +72,14 @@ class Preparation:
         Makes images larger. None: none is.
     detector : Detector, optional
         Finds the objects of which `choose_box` takes one. None: images stay whole.
-    min_side : int, default 128
+    min_side : int, default 64
         Pixels: an image is small, and made larger, if its shorter side is below this.
     max_side : int, default 1024
         Pixels: an image with a longer side above this is not made larger, however low it is.
     margin : float, default 0.05
         How much is left around the box on each side, as a share of its width or height.
+    max_share : float, default 0.5
+        An image of which the box takes up more than this share is not cut: it is a close view already.
     vehicles_first : bool, default True
         Whether other objects count only where there is no vehicle.
 
@@ -101,9 +106,10 @@ class Preparation:
     upscaler: Upscaler | None = None
     detector: Detector | None = None
     _: KW_ONLY
-    min_side: int = 128
+    min_side: int = 64
     max_side: int = 1024
     margin: float = 0.05
+    max_share: float = 0.5
     vehicles_first: bool = True
 
     def __post_init__(self) -> None:
@@ -114,6 +120,7 @@ class Preparation:
         check_int("min_side", self.min_side, low=1)
         check_int("max_side", self.max_side, low=1)
         check_real("margin", self.margin, low=0)
+        check_real("max_share", self.max_share, low=0, high=1)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -124,6 +131,7 @@ class Preparation:
             "min_side": self.min_side,
             "max_side": self.max_side,
             "margin": self.margin,
+            "max_share": self.max_share,
             "vehicles_first": self.vehicles_first,
         }
 
@@ -143,7 +151,7 @@ class Preparation:
         if self.upscaler is None or prepared.upscaled or not small:
             return prepared
         upscaled = f"upscaled {self.upscaler.factor} times: {width} x {height} pixels"
-        reason = upscaled if prepared.box is None else f"{prepared.reason}; {upscaled}"
+        reason = f"{prepared.reason}; {upscaled}" if prepared.cropped else upscaled
         return replace(prepared, image=self.upscaler(prepared.image), upscaled=True, reason=reason)
 
     def _cut(self, seen: Prepared, original: NDArray[np.uint8], detections: Sequence[Detection]) -> Prepared:
@@ -152,20 +160,18 @@ class Preparation:
         inside = [replace(one, box=_scaled(one.box, 1 / factor)) for one in detections]
         chosen = choose_box(inside, original.shape[:2], vehicles_first=self.vehicles_first)
         choice = reason_of_choice(inside, chosen)
-        reason = f"{seen.reason}; {choice}" if seen.upscaled else choice
         if chosen is None:
-            return replace(seen, reason=reason)
+            return replace(seen, reason=_joined(seen, choice))
+        found = replace(seen, box=chosen.box, box_label=chosen.label, box_confidence=chosen.confidence)
+        share = chosen.area / (original.shape[0] * original.shape[1])
+        if share > self.max_share:
+            return replace(found, reason=_joined(seen, f"whole image: {share:.0%} of it is the {chosen.label}"))
         part = crop(seen.image, _scaled(chosen.box, factor), margin=self.margin)
-        return self._enlarged(
-            Prepared(
-                part,
-                upscaled=seen.upscaled,
-                box=chosen.box,
-                box_label=chosen.label,
-                box_confidence=chosen.confidence,
-                reason=reason,
-            )
-        )
+        return self._enlarged(replace(found, image=part, cropped=True, reason=_joined(seen, choice)))
+
+
+def _joined(seen: Prepared, choice: str) -> str:
+    return f"{seen.reason}; {choice}" if seen.upscaled else choice
 
 
 def _scaled(box: Box, factor: float) -> Box:
@@ -184,8 +190,9 @@ def preparation_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `upscaled` (bool); `box_left`, `box_top`, `box_right`, `box_bottom` (float64, pixels of the original image, NaN
-        where it is whole), `box_label` (str), `box_confidence` (float64); `preparation` (str), the reason in words.
+        `upscaled` and `cropped` (bool); `box_left`, `box_top`, `box_right`, `box_bottom` (float64, pixels of the
+        original image, NaN where nothing was found), `box_label` (str), `box_confidence` (float64); `preparation`
+        (str), the reason in words.
 
     Examples
     --------
@@ -200,6 +207,7 @@ def preparation_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "upscaled": np.array([one.upscaled for one in prepared], dtype=bool),
+            "cropped": np.array([one.cropped for one in prepared], dtype=bool),
             **edges,
             "box_label": pd.Series([one.box_label for one in prepared], dtype="str"),
             "box_confidence": np.array([one.box_confidence for one in prepared], dtype=np.float64),

@@ -16,8 +16,8 @@ from veriwild_clustering.core.validation import check_int, check_known_names
 
 __all__ = ["Attribute", "encode_attributes", "encode_sources", "vehicle_codes"]
 
-_BOX = frozenset({"box_left", "box_top", "box_right", "box_bottom"})  # where the vehicle is, not what it is
-_IDENTIFIERS = frozenset({"detail", "image_status", "path", "phash", "preparation", "time", "vehicle_id"}) | _BOX
+_PREPARED = frozenset({"box_left", "box_top", "box_right", "box_bottom", "cropped", "preparation", "upscaled"})
+_IDENTIFIERS = frozenset({"detail", "image_status", "path", "phash", "time", "vehicle_id"}) | _PREPARED
 _LABELS = frozenset({"camera", "color", "folder", "model", "time_of_day", "type", "view"})
 _MEASURED_LABELS = frozenset({"focus", "light", "measured_color"})
 _UNCERTAIN = "uncertain"

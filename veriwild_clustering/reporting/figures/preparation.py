@@ -105,7 +105,7 @@ def plot_preparation(
         ax.set(xlim=(-1, max(canvas.width, 320)), ylim=(canvas.height, -2))
         ax.axis("off")
         done = [after for _, after in pairs.values()]
-        n_upscaled, n_cropped = sum(one.upscaled for one in done), sum(one.box is not None for one in done)
+        n_upscaled, n_cropped = sum(one.upscaled for one in done), sum(one.cropped for one in done)
         counted = f"{n_upscaled:,} of {len(pairs):,} images upscaled, {n_cropped:,} cropped"
         ax.set_title(wrap_title(fig, counted if title is None else title))
     return fig, ax
