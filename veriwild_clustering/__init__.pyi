@@ -43,7 +43,10 @@ from .evaluation.external import hungarian_accuracy as hungarian_accuracy
 from .evaluation.internal import internal_scores as internal_scores
 from .evaluation.leaderboard import Leaderboard as Leaderboard
 from .evaluation.leaderboard import leaderboard as leaderboard
+from .evaluation.retrieval import reid_scores as reid_scores
+from .evaluation.retrieval import retrieval_scores as retrieval_scores
 from .images.appearance.attributes import appearance as appearance
+from .images.duplicates import near_duplicate_groups as near_duplicate_groups
 from .images.duplicates import near_duplicates as near_duplicates
 from .images.inspection import inspect_images as inspect_images
 from .images.listing import find_images as find_images
@@ -98,5 +101,16 @@ from .reporting.viewer.records import read_records as read_records
 from .reporting.viewer.records import write_records as write_records
 from .reporting.viewer.viewer import write_viewer as write_viewer
 from .samples.draw import draw_sample as draw_sample
+from .search.backends.qdrant import QdrantIndex as QdrantIndex
+from .search.encoding import QueryEncoder as QueryEncoder
+from .search.filters import matching as matching
+from .search.index import SearchIndex as SearchIndex
+from .search.queries import Query as Query
+from .search.queries import search_images as search_images
+from .search.queries import search_rows as search_rows
+from .search.reranking import KReciprocal as KReciprocal
+from .search.reranking import LocalScaling as LocalScaling
+from .search.results import Results as Results
+from .search.space import SearchSpace as SearchSpace
 
 __version__: str

@@ -98,12 +98,13 @@ def test_images_are_decoded_once_without_measures(
 @pytest.mark.parametrize("measures", [[], ["--no-measures"]])
 def test_preparation_is_in_the_table(images: Path, tmp_path: Path, measures: list[str]) -> None:
     Image.new("RGB", (200, 150)).save(images / "cars" / "0.jpg")
+    Image.new("RGB", (28, 20)).save(images / "a" / "b" / "8.jpg")
     assert create(tmp_path, images, "--models", "mean-color", "--upscale", "bicubic", *measures) == 0
     dataset = Dataset.open(tmp_path / "transport_dataset.csv")
     table = dataset.images.set_index("path")
     assert table["upscaled"].dtype == bool
     assert table["upscaled"].loc[["a/b/8.jpg", "cars/0.jpg", "cars/5.jpg"]].tolist() == [True, False, False]
-    assert table.loc["a/b/8.jpg", "preparation"] == "upscaled 3 times: 64 x 48 pixels"
+    assert table.loc["a/b/8.jpg", "preparation"] == "upscaled 3 times: 28 x 20 pixels"
     assert ("sharpness" in table) == (not measures)
     assert dataset["mean-color"].params["preparation"]["upscaler"]["model"] == "bicubic"
 

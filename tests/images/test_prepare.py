@@ -77,18 +77,15 @@ def test_box_of_a_small_image_lies_in_its_own_pixels(upscaler: Upscaler | None) 
     assert prepared.image.mean(axis=(0, 1)) @ (1, -1, 0) > 240  # the red part and hardly anything else
 
 
-def test_the_small_part_of_a_large_image_is_upscaled_after_the_cut() -> None:
+def test_the_small_part_of_a_large_image_keeps_its_pixels() -> None:
     image = scene(400, 600, (100, 100, 160, 140))
     [prepared] = Preparation(BICUBIC, FindsRed(), margin=0.1)([image])
-    assert prepared.box == (100, 100, 160, 140)
-    assert prepared.image.shape == (3 * 48, 3 * 72, 3)
-    assert prepared.reason == "car: the only vehicle; upscaled 3 times: 72 x 48 pixels"
-    [cut] = Preparation(None, FindsRed(), margin=0.1)([image])
-    np.testing.assert_array_equal(cut.image, image[96:144, 94:166])
-    np.testing.assert_array_equal(prepared.image, BICUBIC(cut.image))
+    assert (prepared.box, prepared.upscaled) == ((100, 100, 160, 140), False)
+    assert prepared.reason == "car: the only vehicle"
+    np.testing.assert_array_equal(prepared.image, image[96:144, 94:166])
 
 
-def test_an_image_is_upscaled_once() -> None:
+def test_a_small_image_is_upscaled_before_it_is_cut() -> None:
     [prepared] = Preparation(BICUBIC, FindsRed(), min_side=200, margin=0)([scene(60, 60, (10, 10, 50, 50))])
     assert prepared.upscaled
     assert prepared.image.shape[0] < 3 * 60  # and cut, though the part is small still
@@ -97,7 +94,7 @@ def test_an_image_is_upscaled_once() -> None:
 
 def test_an_image_without_an_object_stays_whole() -> None:
     large, small = scene(200, 300), scene(60, 60)
-    first, second = Preparation(BICUBIC, FindsRed())([large, small])
+    first, second = Preparation(BICUBIC, FindsRed(), min_side=64)([large, small])
     np.testing.assert_array_equal(first.image, large)
     assert first.reason == "whole image: nothing found"
     assert second.image.shape == (180, 180, 3)
@@ -116,7 +113,7 @@ def test_a_close_view_is_not_cut_but_its_box_is_known() -> None:
 
 
 def test_table_has_a_row_per_image() -> None:
-    preparation = Preparation(BICUBIC, FindsRed(), margin=0)
+    preparation = Preparation(BICUBIC, FindsRed(), margin=0, min_side=64)
     table = preparation_table(preparation([scene(200, 300, (10, 20, 180, 190)), scene(60, 60)]))
     expected = pd.DataFrame(
         {

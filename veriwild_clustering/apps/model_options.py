@@ -79,7 +79,7 @@ def add_preparation_options(parser: argparse.ArgumentParser, *, by_default: bool
     group = parser.add_argument_group("preparation of each image")
     usual = "default: {}, if it can be had" if by_default else "default: not done; without MODEL: {}"
     for name, model, what in (
-        ("upscale", UPSCALER, "make images below 64 pixels three times as large by this model, or `bicubic`"),
+        ("upscale", UPSCALER, "make images below 32 pixels three times as large by this model, or `bicubic`"),
         ("crop", DETECTOR, "cut out the vehicle that this model finds"),
     ):
         step = group.add_mutually_exclusive_group()

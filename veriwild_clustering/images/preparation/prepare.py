@@ -72,7 +72,7 @@ class Preparation:
         Makes images larger. None: none is.
     detector : Detector, optional
         Finds the objects of which `choose_box` takes one. None: images stay whole.
-    min_side : int, default 64
+    min_side : int, default 32
         Pixels: an image is small, and made larger, if its shorter side is below this.
     max_side : int, default 1024
         Pixels: an image with a longer side above this is not made larger, however low it is.
@@ -86,10 +86,10 @@ class Preparation:
     Notes
     -----
     A preparation is called with images, arrays of shape (height, width, 3), uint8, RGB, of any sizes, and returns a
-    `Prepared` for each. An image goes through super-resolution at most once. A small one does so before detection, so
-    that the detector gains from it as well. One that is large keeps its pixels, byte for byte, until it is cut; if
-    the part cut out is small, that is made larger instead, since this is what the network sees. Which box is large
-    enough to be cut out is decided in pixels of the original, where its detail is.
+    `Prepared` for each. A small image goes through super-resolution before detection, so that the detector gains from
+    it as well. One that is large keeps its pixels, byte for byte; the part that is cut out of it is not made larger,
+    however small it is. Which box is large enough to be cut out is decided in pixels of the original, where its detail
+    is.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class Preparation:
     upscaler: Upscaler | None = None
     detector: Detector | None = None
     _: KW_ONLY
-    min_side: int = 64
+    min_side: int = 32
     max_side: int = 1024
     margin: float = 0.05
     max_share: float = 0.5
@@ -138,21 +138,20 @@ class Preparation:
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> list[Prepared]:
         """Return each image prepared."""
         originals = rgb_pixels(images)
-        seen = [self._enlarged(Prepared(original)) for original in originals]
+        seen = [self._enlarged(original) for original in originals]
         if self.detector is None:
             return seen
         found = self.detector([one.image for one in seen])
         return [self._cut(*one) for one in zip(seen, originals, found, strict=True)]
 
-    def _enlarged(self, prepared: Prepared) -> Prepared:
-        """Return an image upscaled if it is small and not upscaled yet."""
-        height, width = prepared.image.shape[:2]
+    def _enlarged(self, image: NDArray[np.uint8]) -> Prepared:
+        """Return an image, upscaled if it is small."""
+        height, width = image.shape[:2]
         small = min(height, width) < self.min_side and max(height, width) <= self.max_side
-        if self.upscaler is None or prepared.upscaled or not small:
-            return prepared
-        upscaled = f"upscaled {self.upscaler.factor} times: {width} x {height} pixels"
-        reason = f"{prepared.reason}; {upscaled}" if prepared.cropped else upscaled
-        return replace(prepared, image=self.upscaler(prepared.image), upscaled=True, reason=reason)
+        if self.upscaler is None or not small:
+            return Prepared(image)
+        reason = f"upscaled {self.upscaler.factor} times: {width} x {height} pixels"
+        return Prepared(self.upscaler(image), upscaled=True, reason=reason)
 
     def _cut(self, seen: Prepared, original: NDArray[np.uint8], detections: Sequence[Detection]) -> Prepared:
         """Return an image cut to its main object, found on `seen` and kept in pixels of `original`."""
@@ -167,7 +166,7 @@ class Preparation:
         if share > self.max_share:
             return replace(found, reason=_joined(seen, f"whole image: {share:.0%} of it is the {chosen.label}"))
         part = crop(seen.image, _scaled(chosen.box, factor), margin=self.margin)
-        return self._enlarged(replace(found, image=part, cropped=True, reason=_joined(seen, choice)))
+        return replace(found, image=part, cropped=True, reason=_joined(seen, choice))
 
 
 def _joined(seen: Prepared, choice: str) -> str:
