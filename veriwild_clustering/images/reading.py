@@ -21,7 +21,16 @@ from veriwild_clustering.core.validation import DatasetError, check_int
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-__all__ = ["MAX_PIXELS", "BadImageError", "open_header", "read_image", "rgb_pixels", "thumbnail", "upright"]
+__all__ = [
+    "MAX_PIXELS",
+    "BadImageError",
+    "image_store_of",
+    "open_header",
+    "read_image",
+    "rgb_pixels",
+    "thumbnail",
+    "upright",
+]
 
 MAX_PIXELS = 100_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # formats whose decoders run no program
@@ -148,6 +157,16 @@ def _read_bytes(store: ImageStore, path: str) -> bytes:
     return data
 
 
+def image_store_of(dataset: Dataset) -> ImageStore:
+    """Return where the images of a dataset lie; DatasetError if it does not know."""
+    if dataset.image_store is None:
+        raise DatasetError(
+            "This dataset does not know where its image files lie. Open it with "
+            "`Dataset.open(csv, images=...)`, naming their folder or zip."
+        )
+    return dataset.image_store
+
+
 def read_image(dataset: Dataset, row: int) -> Image.Image:
     """Return the image of one row: decoded, turned upright as its EXIF orientation says, RGB.
 
@@ -182,13 +201,9 @@ def read_image(dataset: Dataset, row: int) -> Image.Image:
     ((40, 30), 'RGB')
     """
     path = _path_of(dataset, row)
-    if dataset.image_store is None:
-        raise DatasetError(
-            "This dataset does not know where its image files lie. Open it with "
-            "`Dataset.open(csv, images=...)`, naming their folder or zip."
-        )
+    store = image_store_of(dataset)
     try:
-        return _decode(dataset.image_store, path, size=None)
+        return _decode(store, path, size=None)
     except BadImageError as error:
         raise DatasetError(f"The image of row {row}, {path!r}, cannot be read: {error}.") from error
 

@@ -73,9 +73,9 @@ def test_wrong_file_by_hand_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_checksum_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cars.onnx").write_bytes(BODY)
-    model_files(network(None), folder=tmp_path)
-    monkeypatch.setattr(hashlib, "file_digest", None)
-    model_files(network(None), folder=tmp_path)
+    files = model_files(network(None), folder=tmp_path)
+    monkeypatch.setattr(hashlib, "file_digest", None)  # a second digest would raise
+    assert model_files(network(None), folder=tmp_path) == files
 
 
 def test_file_that_changes_is_checked_again(tmp_path: Path) -> None:

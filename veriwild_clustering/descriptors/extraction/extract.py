@@ -31,6 +31,7 @@ from veriwild_clustering.descriptors.extraction.results import Results
 from veriwild_clustering.images.listing import find_images
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.preparation.prepare import Prepared, preparation_table
+from veriwild_clustering.images.reading import image_store_of
 
 __all__ = ["Extraction", "extract"]
 
@@ -271,15 +272,10 @@ def _with_preparation(
 def _images(source: Source) -> tuple[ImageStore, list[str]]:
     if isinstance(source, str | Path):
         return find_images(source)
-    store, paths = (source.image_store, source.images["path"]) if isinstance(source, Dataset) else source
+    paths = source.images["path"] if isinstance(source, Dataset) else source[1]
     if not len(paths):
         raise DatasetError("`source` holds no image.")
-    if store is None:
-        raise DatasetError(
-            "This dataset does not know where its image files lie. Open it with "
-            "`Dataset.open(csv, images=...)`, naming their folder or zip."
-        )
-    return store, list(paths)
+    return image_store_of(source) if isinstance(source, Dataset) else source[0], list(paths)
 
 
 def _params(

@@ -175,14 +175,12 @@ def _images_of(source: str | Path | Dataset) -> tuple[ImageStore, list[str], NDA
 
         store, paths = find_images(source)
         return store, paths, np.arange(len(paths))
-    if source.image_store is None:
-        raise DatasetError(
-            "This dataset does not know where its image files lie. Open it with "
-            "`Dataset.open(csv, images=...)`, naming their folder or zip."
-        )
+    from veriwild_clustering.images.reading import image_store_of
+
+    store = image_store_of(source)
     table = source.images
     groups = _codes(table["vehicle_id"]) if "vehicle_id" in table else np.arange(len(table))
-    return source.image_store, [str(path) for path in table["path"]], groups
+    return store, [str(path) for path in table["path"]], groups
 
 
 def _codes(groups: ArrayLike) -> NDArray[np.intp]:
