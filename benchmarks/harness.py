@@ -170,6 +170,7 @@ class Bench:
             peak_memory=ours.peak_memory,
             baseline_peak_memory=baseline.peak_memory if baseline else None,
             cpu_seconds=ours.cpu_seconds,
+            baseline_cpu_seconds=baseline.cpu_seconds if baseline else None,
             **extra,
         )
 

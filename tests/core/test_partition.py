@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,6 +72,37 @@ def test_a_partition_of_noise_alone_has_no_clusters():
 
 def test_members_are_rows_in_order():
     assert Partition([0, 1, 0, 1, 1], space(5), "by hand").members(0).tolist() == [1, 3, 4]
+
+
+@given(LABELS)
+@settings(max_examples=50, deadline=None)
+def test_names_follow_their_clusters(given_labels):
+    names = [f"name {label}" for label in range(max(given_labels) + 1)]
+    partition = Partition(given_labels, space(len(given_labels)), "by hand", cluster_names=names)
+    for label, cluster in zip(given_labels, partition.labels, strict=True):
+        assert partition.cluster_name(cluster) == (f"name {label}" if label >= 0 else "noise")
+    again = replace(partition, params={"again": True})
+    assert again.cluster_names == partition.cluster_names
+
+
+def test_a_cluster_without_a_name_goes_by_its_number():
+    partition = Partition([0, 1, 1, -1], space(4), "by hand", cluster_names=["red", ""])
+    assert [partition.cluster_name(cluster) for cluster in (-1, 0, 1)] == ["noise", "cluster 0", "red"]
+    assert Partition([0, 1], space(2), "by hand").cluster_name(1) == "cluster 1"
+    assert "red" in partition._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (["red"], ValueError, "name every cluster, 2 of them. Got 1"),
+        ("ab", TypeError, "sequence of str"),
+        ([1, 2], TypeError, "sequence of str"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(names, error, message):
+    with pytest.raises(error, match=message):
+        Partition([0, 1], space(2), "by hand", cluster_names=names)
 
 
 @pytest.mark.parametrize("field", ["labels", "confidence"])

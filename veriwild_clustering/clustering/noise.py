@@ -66,5 +66,5 @@ def assign_noise(partition: Partition, *, descriptor: Descriptor | None = None, 
     joined = f"{len(left) / len(partition):.1%} joined the cluster of their {n_neighbors} nearest images"
     return Partition(
         labels, partition.descriptor, partition.algorithm, params={**partition.params, "noise": joined},
-        confidence=confidence, seconds=partition.seconds,
+        confidence=confidence, seconds=partition.seconds, cluster_names=partition.cluster_names,
     )  # fmt: skip

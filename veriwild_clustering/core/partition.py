@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -76,13 +76,15 @@ class Partition:
     state : mapping of str to array, optional
         What assigning new rows needs, clusters in the order of `labels` **as given**: arrays under "centers" and other
         keys that begin with "cluster_" are reordered along with the labels.
+    cluster_names : sequence of str, optional
+        What each cluster is called, in the order of `labels` **as given**; "" for one without a name. None by default.
     seconds : float, optional
         How long fitting took.
 
     Raises
     ------
     ValueError
-        If `labels` or `confidence` do not have one entry per image.
+        If `labels` or `confidence` do not have one entry per image, or a cluster is missing in `cluster_names`.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class Partition:
     params: Mapping[str, Any] = field(default_factory=dict)
     confidence: NDArray[np.float32] = _FULL
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    cluster_names: Sequence[str] = ()
     seconds: float = float("nan")
 
     def __post_init__(self) -> None:
@@ -115,6 +118,7 @@ class Partition:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "params", frozen_params(self.params))
         object.__setattr__(self, "state", state)
+        object.__setattr__(self, "cluster_names", _ordered_names(self.cluster_names, order))
         object.__setattr__(self, "confidence", np.where(labels == NOISE, np.float32(0), confidence))
 
     def __len__(self) -> int:
@@ -127,6 +131,7 @@ class Partition:
         sizes = ", ".join(f"{size:,}" for size in self.sizes[:12]) + (" …" if self.n_clusters > 12 else "")
         rows = {
             "clusters": self.n_clusters,
+            **({"names": ", ".join(map(self.cluster_name, range(self.n_clusters)))} if self.cluster_names else {}),
             "sizes": sizes,
             "noise": f"{self.noise_fraction:.1%}",
             "space": self.descriptor.recipe,
@@ -165,9 +170,25 @@ class Partition:
         """Share of images that belong to no cluster."""
         return float(np.mean(self.labels == NOISE)) if len(self) else 0.0
 
+    def cluster_name(self, cluster: int) -> str:
+        """Return what a cluster is called: its name, else "cluster 3"; −1 is "noise"."""
+        if cluster == NOISE:
+            return "noise"
+        return (self.cluster_names[cluster] if self.cluster_names else "") or f"cluster {cluster}"
+
     def members(self, cluster: int) -> NDArray[np.int64]:
         """Return the rows of one cluster, in row order."""
         return np.flatnonzero(self.labels == cluster)
+
+
+def _ordered_names(names: Sequence[str], order: NDArray[np.int64]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"`cluster_names` must be a sequence of str, one per cluster. Got {names!r} instead.")
+    if len(names) and len(names) <= order.max(initial=-1):
+        raise ValueError(
+            f"`cluster_names` must name every cluster, {order.max() + 1} of them. Got {len(names)} names instead."
+        )
+    return tuple(names[cluster] for cluster in order) if any(names) else ()
 
 
 _NOT_IN_NAME = frozenset({"random_state", "approximation"})

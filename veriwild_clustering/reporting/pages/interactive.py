@@ -202,7 +202,8 @@ def _texts(dataset: Dataset, partition: Partition, rows: NDArray[np.int64], colu
     lines = []
     for row, record in zip(rows, table.to_dict("records"), strict=True):
         label = partition.labels[row]
-        place = "noise" if label == NOISE else f"cluster {label}, confidence {partition.confidence[row]:.2f}"
+        name = partition.cluster_name(label)
+        place = name if label == NOISE else f"{name}, confidence {partition.confidence[row]:.2f}"
         known = [f"{column}: {record[column]}" for column in columns if pd.notna(record[column])]
         vehicle = [f"vehicle {record['vehicle_id']}"] if "vehicle_id" in record else []
         lines.append("\n".join([str(record["path"]), *vehicle, place, *known]))
