@@ -179,7 +179,8 @@ def _checked(rows: ArrayLike, n_images: int) -> NDArray[np.int64]:
 
 
 def _label_line(ax: Axes, cluster: int, partition: Partition | None, *, middle: float) -> None:
-    name = f"cluster {cluster}" if partition is None else partition.cluster_name(cluster)
+    unnamed = "noise" if cluster == NOISE else f"cluster {cluster}"
+    name = unnamed if partition is None else partition.cluster_name(cluster)
     ax.text(-14, middle - 2, name, ha="right", va="bottom", fontsize=9.5, fontweight="bold", color=INK)
     if partition is None:
         return
