@@ -225,7 +225,8 @@ def test_the_viewer_never_takes_the_place_of_the_result(tmp_path, capsys) -> Non
 
 
 @pytest.mark.parametrize(
-    "option", [("--jobs", "0"), ("--image_dir", ""), ("--random-state", "-1"), ("--models", "nonsense")]
+    "option",
+    [("--jobs", "0"), ("--image_dir", ""), ("--random-state", "-1"), ("--groups", "1"), ("--models", "nonsense")],
 )
 def test_arguments_that_make_no_sense_are_refused_before_the_work(option, tmp_path, capsys) -> None:
     assert run(draw(tmp_path / "images", 5), tmp_path / "r.json", *PLAIN, *option) == 2

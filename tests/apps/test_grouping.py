@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from veriwild_clustering import Descriptor
 from veriwild_clustering.apps.engine.grouping import group_images
+from veriwild_clustering.core.pickles import read_pickled_array
 
 
 def _directions(sizes: tuple[int, ...], *, seed: int = 0) -> tuple[Descriptor, np.ndarray]:
@@ -86,3 +88,30 @@ def test_unusable_images_stay_in_place() -> None:
     assert grouping.partition.labels[[0, 15]].tolist() == [-1, -1]
     assert np.isnan(grouping.layout.vectors[[0, 15]]).all()
     assert np.isfinite(np.delete(grouping.layout.vectors, [0, 15], axis=0)).all()
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_a_number_of_groups_that_is_given_is_kept_to(many, n_groups) -> None:
+    space, truth, _ = many
+    grouping = group_images(space, n_groups=n_groups, progress=False)
+    assert grouping.partition.n_clusters == n_groups
+    assert grouping.partition.noise_fraction == 0
+    assert n_groups != 3 or adjusted_rand_score(truth, grouping.partition.labels) == 1
+
+
+@pytest.mark.parametrize("n_groups", [1, 70, 2.0])
+def test_a_number_of_groups_that_cannot_be_is_refused(many, n_groups) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"`n_groups` must be an int in \[2, n_images\)"):
+        group_images(many[0], n_groups=n_groups, progress=False)
+
+
+@pytest.mark.real
+def test_groups_of_real_vehicles_agree_with_their_type_as_plain_clusterings_do(real_raw_data) -> None:
+    """Density clusters beside HDBSCAN in a UMAP (0.51 and 0.78 by the sample's own table), k-means beside k-means."""
+    truth = pd.read_csv(real_raw_data.parent / "truth.csv")
+    whole, kinds = truth["corruption"].isna(), truth["type"] + " " + truth["view"]
+    osnet = Descriptor("osnet", read_pickled_array(real_raw_data / "descriptors" / "osnet.pickle"))
+    found, told = (group_images(osnet, n_groups=n, progress=False).partition.labels for n in (None, 5))
+    assert adjusted_rand_score(truth["type"][whole], found[whole]) >= 0.50
+    assert adjusted_rand_score(kinds[whole], found[whole]) >= 0.77
+    assert adjusted_rand_score(truth["type"][whole], told[whole]) >= 0.57

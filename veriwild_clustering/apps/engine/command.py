@@ -36,6 +36,7 @@ examples:
   veriwild engine --image_dir cars.zip --output cars.json --models osnet-x0-25 --no-crop
   veriwild engine --image_dir cars --output cars.json --models osnet-x0-25 hog     both, with the same say
   veriwild engine --image_dir cars --output cars.json --labels "bus,car,truck"     zero-shot, with CLIP
+  veriwild engine --image_dir cars --output cars.json --groups 5                   five groups, no more, no fewer
 
 The JSON is an array with one object per image: filename, label, x, y, z, group (-1: none), quality (high or low),
 confidence, box, upscaled, quality_reason, group_quality, status. Beside it: a viewer page and the vectors. When it is
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser, default=f"{DEFAULT_MODEL}, without its weights {WITHOUT_WEIGHTS}")
     add_preparation_options(parser, by_default=True)
     groups = parser.add_argument_group("groups and labels")
+    groups.add_argument("--groups", type=int, metavar="N", help="how many groups there are (default: the data decide)")
     groups.add_argument("--keep-noise", action="store_true", help="leave images between groups without one")
     groups.add_argument("--labels", metavar="A,B,C", help="names to tell apart by CLIP, zero-shot")
     groups.add_argument(
@@ -105,8 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
     extraction, names = _extract(source, arguments)
     descriptor = _joined([extraction.descriptors[name] for name in names])
     grouping = group_images(
-        descriptor, keep_noise=arguments.keep_noise, random_state=arguments.random_state, progress=arguments.progress
-    )
+        descriptor, n_groups=arguments.groups, keep_noise=arguments.keep_noise,
+        random_state=arguments.random_state, progress=arguments.progress,
+    )  # fmt: skip
     reasons = _quality(source, arguments)
     labels = image_labels(extraction, arguments)
     table = _table(source, extraction.table, grouping, labels, reasons).assign(
@@ -131,6 +134,8 @@ def _checked_page(arguments: argparse.Namespace) -> Path:
     if arguments.jobs is not None and arguments.jobs != -1:
         check_int("--jobs", arguments.jobs, low=1)
     check_int("--random-state", arguments.random_state, low=0, high=2**32)
+    if arguments.groups is not None:
+        check_int("--groups", arguments.groups, low=2)
     if not arguments.image_dir:
         raise DatasetError("--image_dir is empty. Name a folder of images; . is the one you are in.")
     output: Path = arguments.output

@@ -15,6 +15,7 @@ from veriwild_clustering.clustering.resampling import rerun
 from veriwild_clustering.clustering.sweep import sweep
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import NOISE, Partition
+from veriwild_clustering.core.validation import check_int
 from veriwild_clustering.descriptors.transforms import transform
 from veriwild_clustering.evaluation.choice.choosing import choose
 from veriwild_clustering.evaluation.leaderboard import leaderboard
@@ -30,6 +31,7 @@ _SENSITIVITIES = (0.5, 1.0, 2.0, 5.0)
 _DOMINANT = 1 / 3  # of the images: a group that may hold several
 _STABLE = 0.6  # ARI of halves
 _RULE = "stable information"
+_TOLD = ("kmeans", "agglomerative")  # what can be told the number of groups
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,12 @@ class Grouping:
 
 
 def group_images(
-    descriptor: Descriptor, *, keep_noise: bool = False, random_state: int = 0, progress: bool | None = None
+    descriptor: Descriptor,
+    *,
+    n_groups: int | None = None,
+    keep_noise: bool = False,
+    random_state: int = 0,
+    progress: bool | None = None,
 ) -> Grouping:
     """Cluster images by density in the space of a descriptor and lay them out in three dimensions.
 
@@ -72,6 +79,8 @@ def group_images(
     ----------
     descriptor : Descriptor
         Any descriptor; rows are brought to unit length.
+    n_groups : int, optional
+        How many groups there are, where that is known. By default the data decide.
     keep_noise : bool, default=False
         Leave images between the groups without one. By default each joins the group of its nearest images, with a
         confidence of at most a half.
@@ -86,6 +95,11 @@ def group_images(
         Groups, layout and reasons. With fewer than five usable images no groups; one group of all where all vectors
         are equal or no setting gives two groups.
 
+    Raises
+    ------
+    ValueError
+        If `n_groups` is less than two or not less than the number of usable images, or no algorithm finds so many.
+
     Notes
     -----
     Unit length, then the principal components that hold 95 % of the variance. In that space HDBSCAN runs over several
@@ -93,7 +107,8 @@ def group_images(
     Kneedle; HDBSCAN also in a UMAP of it in ten dimensions made for clustering [1]_. `choose` takes the partition whose
     groups tell most that half of the images tell again ("stable information"). A group of more than a third of the
     images is clustered once more in components of its own, and split if halves of it agree (ARI 0.6). Neither the truth
-    nor the layout has a say. What the sweep and half samples cost, and two or three UMAPs: a minute for a thousand
+    nor the layout has a say. With `n_groups`, k-means and Ward's clustering are told the number, on these components and
+    on those of the standardised vectors, and the partition is taken with which the others agree most. What the sweep and half samples cost, and two or three UMAPs: a minute for a thousand
     images.
 
     References
@@ -117,6 +132,9 @@ def group_images(
         layout = _layout(descriptor, random_state=random_state)
         return Grouping(_whole(descriptor, 0), layout, ["All vectors are equal: one group."])
     space = _components(descriptor)
+    if n_groups is not None:
+        n_groups = check_int("n_groups", n_groups, low=2, high=space.n_valid, high_name="n_images")
+        return _told(n_groups, space, descriptor, random_state=random_state, progress=progress)
     found = _hdbscan(space, progress=progress) + _dbscan(space, progress=progress)
     if space.n_valid >= _FEWEST_FOR_GRAPH:
         found += _hdbscan(_umap(space, n_neighbors=_WIDE, random_state=random_state), progress=progress)
@@ -130,13 +148,27 @@ def group_images(
     return Grouping(chosen, _layout(space, random_state=random_state), reasons, n_compared=len(found))
 
 
-def _components(descriptor: Descriptor) -> Descriptor:
-    """Return unit vectors in the components that hold 95 % of their variance."""
+def _components(descriptor: Descriptor, *, standardised: bool = False) -> Descriptor:
+    """Return unit or standardised vectors in the components that hold 95 % of their variance."""
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
+    from sklearn.preprocessing import Normalizer, StandardScaler
 
-    return transform(descriptor, make_pipeline(Normalizer(), PCA(0.95, svd_solver="full")), progress=False)
+    scaler = StandardScaler() if standardised else Normalizer()
+    return transform(descriptor, make_pipeline(scaler, PCA(0.95, svd_solver="full")), progress=False)
+
+
+def _told(
+    n_groups: int, space: Descriptor, descriptor: Descriptor, *, random_state: int, progress: bool | None
+) -> Grouping:
+    """Return so many groups: of what several algorithms find, that with which the others agree most."""
+    spaces = [space, _components(descriptor, standardised=True)]
+    grid = {algorithm: {"n_clusters": n_groups} for algorithm in _TOLD}
+    found = sweep(spaces, grid, random_state=random_state, progress=progress)
+    choice = choose(leaderboard(found, random_state=random_state, progress=progress), rule="agreement",
+                    min_clusters=n_groups, min_size=1, max_share=1.0)  # fmt: skip
+    layout = _layout(space, random_state=random_state)
+    return Grouping(choice.partition, layout, list(choice.reasons), n_compared=len(found))
 
 
 def _hdbscan(space: Descriptor, *, among: int | None = None, progress: bool | None) -> list[Partition]:
