@@ -15,7 +15,7 @@ from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.html import card
 from veriwild_clustering.core.validation import check_rows, frozen_params
 
-__all__ = ["NOISE", "Partition", "canonical_labels"]
+__all__ = ["NOISE", "NOT_IN_NAME", "Partition", "canonical_labels"]
 
 NOISE = -1
 _FULL: Any = None  # default of `confidence`: 1 in every cluster
@@ -147,7 +147,7 @@ class Partition:
     @property
     def name(self) -> str:
         """Algorithm, parameters and descriptor in one line."""
-        shown = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in _NOT_IN_NAME)
+        shown = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in NOT_IN_NAME)
         return f"{self.algorithm}({shown}) on {self.descriptor.name}"
 
     @cached_property
@@ -176,6 +176,11 @@ class Partition:
             return "noise"
         return (self.cluster_names[cluster] if self.cluster_names else "") or f"cluster {cluster}"
 
+    def short_name(self, cluster: int) -> str:
+        """Return the name of a cluster where there is little room: its name, else its number alone."""
+        named = cluster == NOISE or (self.cluster_names and self.cluster_names[cluster])
+        return self.cluster_name(cluster) if named else str(cluster)
+
     def members(self, cluster: int) -> NDArray[np.int64]:
         """Return the rows of one cluster, in row order."""
         return np.flatnonzero(self.labels == cluster)
@@ -191,4 +196,5 @@ def _ordered_names(names: Sequence[str], order: NDArray[np.int64]) -> tuple[str,
     return tuple(names[cluster] for cluster in order) if any(names) else ()
 
 
-_NOT_IN_NAME = frozenset({"random_state", "approximation"})
+NOT_IN_NAME = frozenset({"random_state", "approximation", "outcome"})
+"""Parameters that no name and no table of parameters shows: what they say is long, or has a place of its own."""
