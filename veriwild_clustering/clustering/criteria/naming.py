@@ -73,9 +73,9 @@ def name_groups(
     """Find the groups of labels and their names.
 
     Labels that the criterion gives are the groups. Otherwise each repetition sees another bootstrap sample of the
-    images' labels, in another order. A model names groups and says to which each label belongs; without one, labels
-    that at least `min_share` of the images have are groups of their own. Labels that are together in more than half of
-    the repetitions are one group, which bears the name that it was given most often.
+    images' labels, in another order. A model names groups and says to which each label belongs; without one, and where
+    no name fits, labels that at least `min_share` of the images have are groups of their own. Labels that are together
+    in more than half of the repetitions are one group, which bears the name that it was given most often.
     """
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     histogram = _Histogram(
@@ -136,8 +136,16 @@ class _Proposer:
                 continue
             groups = np.full(len(self.histogram.labels), -1)
             groups[head] = [places[tuple(names), int(label)] for label in head]
-            revised.append((names, groups))
+            revised.append(self._with_forgotten(names, groups, proposal[1]))
         return revised
+
+    def _with_forgotten(self, names: list[str], groups: NDArray[np.int64], by_rule: NDArray[np.int64]) -> Proposal:
+        """Add labels that are frequent enough for a group of their own and fit no name: the model has left them out."""
+        forgotten = np.flatnonzero((groups < 0) & (by_rule >= 0)) if not self.criterion.n_clusters else []
+        for label in forgotten:
+            groups[label] = len(names)
+            names = [*names, self.histogram.labels[label]]
+        return names, groups
 
     def _prompt(self, counts: NDArray[np.int64], order: NDArray[np.int64]) -> Prompt:
         wanted = f"exactly {self.criterion.n_clusters}" if self.criterion.n_clusters else "as many as they need"
@@ -207,7 +215,7 @@ def _agreed(
     names: list[str] = []
     groups, votes = np.full(len(histogram.labels), -1), np.zeros(len(histogram.labels))
     for members in _components(repetitions, criterion.n_clusters):
-        if not criterion.n_clusters and not _is_group(members, histogram, proposals):
+        if not criterion.n_clusters and not _is_group(members, histogram.counts, repetitions):
             continue
         said: Counter[str] = Counter()
         for proposed, places in proposals:
@@ -244,14 +252,16 @@ def _components(repetitions: NDArray[np.int64], n_clusters: int | None) -> list[
     return [named[cut == number] for number in dict.fromkeys(cut.tolist())]
 
 
-def _is_group(members: NDArray[np.int64], histogram: _Histogram, proposals: list[Proposal]) -> bool:
-    """Tell whether labels that stay together are frequent, or one of them is a name in most proposals.
+def _is_group(members: NDArray[np.int64], counts: NDArray[np.int64], repetitions: NDArray[np.int64]) -> bool:
+    """Tell whether in most repetitions the most frequent label of the group that these labels are in is one of them.
 
-    What is neither is a label without a place: each repetition put it elsewhere.
+    Labels of which that is not so were each time put to others, now to these, now to those: they have no place.
     """
-    if histogram.counts[members].sum() >= histogram.min_share * histogram.counts.sum():
-        return True
-    return any(np.mean([histogram.labels[label] in names for names, _ in proposals]) > _TOGETHER for label in members)
+    leads = 0
+    for groups in repetitions:
+        own = _mode(groups[members], counts[members])
+        leads += own >= 0 and int(np.where(groups == own, counts, -1).argmax()) in members
+    return leads > _TOGETHER * len(repetitions)
 
 
 def _mode(groups: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
