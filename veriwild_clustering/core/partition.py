@@ -170,16 +170,20 @@ class Partition:
         """Share of images that belong to no cluster."""
         return float(np.mean(self.labels == NOISE)) if len(self) else 0.0
 
+    def numbered_name(self, cluster: int) -> str:
+        """Return the number of a cluster with its name if it has one, as in "3 · red"; −1 is "noise"."""
+        own = "noise" if cluster == NOISE else self.own_name(cluster)
+        return own if cluster == NOISE else f"{cluster} · {own}" if own else str(cluster)
+
     def cluster_name(self, cluster: int) -> str:
         """Return what a cluster is called: its name, else "cluster 3"; −1 is "noise"."""
         if cluster == NOISE:
             return "noise"
-        return (self.cluster_names[cluster] if self.cluster_names else "") or f"cluster {cluster}"
+        return self.own_name(cluster) or f"cluster {cluster}"
 
-    def short_name(self, cluster: int) -> str:
-        """Return the name of a cluster where there is little room: its name, else its number alone."""
-        named = cluster == NOISE or (self.cluster_names and self.cluster_names[cluster])
-        return self.cluster_name(cluster) if named else str(cluster)
+    def own_name(self, cluster: int) -> str:
+        """Return the name that a cluster was given, "" if it has none."""
+        return self.cluster_names[cluster] if self.cluster_names and cluster != NOISE else ""
 
     def members(self, cluster: int) -> NDArray[np.int64]:
         """Return the rows of one cluster, in row order."""

@@ -141,8 +141,9 @@ class _Proposer:
 
     def _with_forgotten(self, names: list[str], groups: NDArray[np.int64], by_rule: NDArray[np.int64]) -> Proposal:
         """Add labels that are frequent enough for a group of their own and fit no name: the model has left them out."""
-        forgotten = np.flatnonzero((groups < 0) & (by_rule >= 0)) if not self.criterion.n_clusters else []
-        for label in forgotten:
+        for label in np.flatnonzero((groups < 0) & (by_rule >= 0)):
+            if self.criterion.n_clusters:
+                break
             groups[label] = len(names)
             names = [*names, self.histogram.labels[label]]
         return names, groups

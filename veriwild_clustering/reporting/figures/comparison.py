@@ -275,7 +275,8 @@ def _ribbon(start: float, end: float, width: float, *, color: str) -> PathPatch:
 
 
 def _label(partition: Partition, cluster: int, size: int) -> str:
-    name = "others" if cluster == OTHERS else partition.short_name(cluster)
+    unnamed = {NOISE: "noise", OTHERS: "others"}.get(cluster, str(cluster))
+    name = unnamed if cluster < 0 else partition.own_name(cluster) or unnamed
     return f"{fill(name, 28)} · {size:,}"
 
 
