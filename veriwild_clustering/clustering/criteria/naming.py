@@ -216,7 +216,7 @@ def _agreed(
     names: list[str] = []
     groups, votes = np.full(len(histogram.labels), -1), np.zeros(len(histogram.labels))
     for members in _components(repetitions, criterion.n_clusters):
-        if not criterion.n_clusters and not _is_group(members, histogram.counts, repetitions):
+        if not criterion.n_clusters and not _is_group(members, histogram, repetitions):
             continue
         said: Counter[str] = Counter()
         for proposed, places in proposals:
@@ -253,12 +253,14 @@ def _components(repetitions: NDArray[np.int64], n_clusters: int | None) -> list[
     return [named[cut == number] for number in dict.fromkeys(cut.tolist())]
 
 
-def _is_group(members: NDArray[np.int64], counts: NDArray[np.int64], repetitions: NDArray[np.int64]) -> bool:
-    """Tell whether in most repetitions the most frequent label of the group that these labels are in is one of them.
+def _is_group(members: NDArray[np.int64], histogram: _Histogram, repetitions: NDArray[np.int64]) -> bool:
+    """Tell whether a label is frequent enough for a group of its own, or these make most of their group mostly.
 
-    Labels of which that is not so were each time put to others, now to these, now to those: they have no place.
+    Rare labels that are put to others in most repetitions, now to these, now to those, have no place.
     """
-    leads = 0
+    counts, leads = histogram.counts, 0
+    if counts[members].max() >= histogram.min_share * counts.sum():
+        return True
     for groups in repetitions:
         own = _mode(groups[members], counts[members])
         leads += own >= 0 and int(np.where(groups == own, counts, -1).argmax()) in members

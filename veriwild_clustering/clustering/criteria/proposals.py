@@ -95,7 +95,10 @@ def propose_criteria(
     criteria = [found for one in proposed or [] if (found := _criterion(one)) is not None]
     if not criteria:
         raise DatasetError(f"No criterion was proposed ({_reason([answer])}). Ask again, or write them yourself.")
-    return list({criterion.text.casefold(): criterion for criterion in criteria}.values())[:n_criteria]
+    first: dict[str, Criterion] = {}
+    for criterion in criteria:
+        first.setdefault(criterion.text.casefold(), criterion)
+    return list(first.values())[:n_criteria]
 
 
 def _criterion(proposed: Any) -> Criterion | None:

@@ -134,7 +134,7 @@ def plot_confusion(partition: Partition, truth: ArrayLike, *, title: str | None 
     matched = int(np.trace(np.where(counts.columns.to_numpy() == NOISE, 0, numbers)))
     with plt.rc_context(THEME):
         fig, ax = plt.subplots(figsize=(3.6 + 0.55 * n_columns, 1.6 + 0.36 * n_rows), layout="constrained")
-        image = ax.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         names_above(ax, [fill(partition.cluster_name(int(cluster)), 24) for cluster in counts.columns])
         ax.set_yticks(range(n_rows), [f"{fill(str(name), 24)} · {size:,}" for name, size in sizes.items()])
         ax.set(ylabel="known class · images")
