@@ -84,7 +84,7 @@ def test_a_request_without_an_answer_counts_with_the_most_it_may_cost() -> None:
     budget = Budget(None, 0.9, Prices(1e5, 0))
     with budget.request(n_input=4, n_output=0) as room:
         assert not room.refusal
-        with budget.request(n_input=6, n_output=0) as beside:
+        with budget.request(n_input=10, n_output=0) as beside:
             assert beside.refusal == "over the limit of cost"
     with budget.request(n_input=5, n_output=0) as room:
         room.settle(1, 0)

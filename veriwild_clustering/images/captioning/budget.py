@@ -127,7 +127,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         self.n_requests = self.n_input = self.n_output = 0
-        self._reserved, self._factor = 0.0, 1.0
+        self._reserved, self._factor, self._n_under_way = 0.0, 1.0, 0
         self._settled = threading.Condition()
 
     @contextmanager
@@ -144,13 +144,15 @@ class Budget:
             reservation = Reservation(n_input, n_output, self._refusal(most))
             if not reservation.refusal:
                 self.n_requests += 1
+                self._n_under_way += 1
                 self._reserved += most
         try:
             yield reservation
         finally:
             if not reservation.refusal:
                 with self._settled:
-                    self._reserved -= most
+                    self._n_under_way -= 1
+                    self._reserved = self._reserved - most if self._n_under_way else 0.0  # no rest of rounding
                     self.n_input += reservation.n_input
                     self.n_output += reservation.n_output
                     if reservation.settled:
@@ -167,7 +169,7 @@ class Budget:
 
     def _may_fit_later(self, most: float) -> bool:
         """Tell whether there will be room if the requests under way take less than the most they may."""
-        if self.max_cost is None or not self._reserved:
+        if self.max_cost is None or not self._n_under_way:
             return False
         return self.cost + most <= self.max_cost < self.cost + self._reserved + most
 
