@@ -12,6 +12,7 @@ from veriwild_clustering.core.html import card
 __all__ = ["Budget", "Prices", "Reservation", "Usage", "text_tokens"]
 
 _BYTES_PER_TOKEN = 4
+_MARGIN = 1.25  # on what questions have been seen to take beyond the estimate
 
 
 def text_tokens(*texts: str) -> int:
@@ -32,7 +33,7 @@ class Prices:
     input: float = 0.0
     output: float = 0.0
 
-    def of(self, n_input: int, n_output: int) -> float:
+    def of(self, n_input: float, n_output: float) -> float:
         """Return what so many tokens cost."""
         return (n_input * self.input + n_output * self.output) / 1e6
 
@@ -92,15 +93,18 @@ class Reservation:
         Tokens.
     refusal : str
         Why there was no room; "" where there was.
+    settled : bool
+        Whether somebody said what it took.
     """
 
     n_input: int
     n_output: int
     refusal: str = ""
+    settled: bool = False
 
     def settle(self, n_input: int, n_output: int) -> None:
         """Note what the request took."""
-        self.n_input, self.n_output = n_input, n_output
+        self.n_input, self.n_output, self.settled = n_input, n_output, True
 
 
 @dataclass
@@ -123,37 +127,51 @@ class Budget:
 
     def __post_init__(self) -> None:
         self.n_requests = self.n_input = self.n_output = 0
-        self._reserved = 0.0
-        self._lock = threading.Lock()
+        self._reserved, self._factor, self._n_under_way = 0.0, 1.0, 0
+        self._settled = threading.Condition()
 
     @contextmanager
     def request(self, *, n_input: int, n_output: int) -> Iterator[Reservation]:
         """Give room for one request of at most so many tokens; what it took is counted on leaving.
 
-        A request that was not settled, since no answer came, counts with the most: it may well be on the bill.
+        A request that was not settled, since no answer came, counts with the most: it may well be on the bill. Where a
+        server counts more tokens than was estimated, the next requests are taken to need so many more.
         """
-        most = self._price(n_input, n_output)
-        with self._lock:
+        with self._settled:
+            most = self._price(n_input * self._factor, n_output)
+            while self._may_fit_later(most):
+                self._settled.wait()
             reservation = Reservation(n_input, n_output, self._refusal(most))
             if not reservation.refusal:
                 self.n_requests += 1
+                self._n_under_way += 1
                 self._reserved += most
         try:
             yield reservation
         finally:
             if not reservation.refusal:
-                with self._lock:
-                    self._reserved -= most
+                with self._settled:
+                    self._n_under_way -= 1
+                    self._reserved = self._reserved - most if self._n_under_way else 0.0  # no rest of rounding
                     self.n_input += reservation.n_input
                     self.n_output += reservation.n_output
+                    if reservation.settled:
+                        self._factor = max(self._factor, _MARGIN * reservation.n_input / max(1, n_input))
+                    self._settled.notify_all()
 
     @property
     def cost(self) -> float:
         """Money spent, 0 without prices."""
         return self._price(self.n_input, self.n_output)
 
-    def _price(self, n_input: int, n_output: int) -> float:
+    def _price(self, n_input: float, n_output: float) -> float:
         return self.prices.of(n_input, n_output) if self.prices else 0.0
+
+    def _may_fit_later(self, most: float) -> bool:
+        """Tell whether there will be room if the requests under way take less than the most they may."""
+        if self.max_cost is None or not self._n_under_way:
+            return False
+        return self.cost + most <= self.max_cost < self.cost + self._reserved + most
 
     def _refusal(self, most: float) -> str:
         if self.max_requests is not None and self.n_requests >= self.max_requests:
