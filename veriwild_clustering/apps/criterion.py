@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", action="append", default=[], help="what not to consider; may be repeated")
     parser.add_argument("--column", action="append", default=[], metavar="CRITERION=COLUMN",
                         help="for measured answers: the column that says it; may be repeated")  # fmt: skip
+    parser.add_argument("--network", action="store_true", help="let a small network name types; it errs on rear views")
     parser.add_argument("--asked", type=int, help="ask about so many images, the others follow their neighbours")
     parser.add_argument("--space", help="the descriptor in which neighbours are looked for")
     parser.add_argument("--truth", help="column with known classes; prints how far the first criterion agrees")
@@ -111,7 +112,7 @@ def _criterion(text: str, arguments: argparse.Namespace) -> Criterion:
 def _answerer(arguments: argparse.Namespace) -> Any:
     if arguments.answerer == "measured":
         columns = dict(pair.partition("=")[::2] for pair in arguments.column)
-        return MeasuredAnswers(columns, folder=arguments.models_folder)
+        return MeasuredAnswers(columns, network=arguments.network, folder=arguments.models_folder)
     if arguments.answerer == "clip":
         return ZeroShotAnswers(folder=arguments.models_folder)
     return ChatEndpoint(

@@ -14,6 +14,7 @@ from veriwild_clustering import (
     Criterion,
     Dataset,
     Descriptor,
+    attribute_association,
     cluster_by,
     criteria_table,
     hungarian_accuracy,
@@ -147,3 +148,20 @@ def test_arguments_that_do_not_fit_are_refused(images: Dataset) -> None:
         cluster_by(images, [])
     with pytest.raises(ValueError, match="`n_repeats`"):
         cluster_by(images, COLOR, n_repeats=0)
+
+
+def test_what_is_ignored_no_longer_shows_in_the_partition(truth: pd.DataFrame, images: Dataset) -> None:
+    night = np.random.default_rng(0).random(len(images)) < 0.4
+
+    def says(prompt: Prompt) -> object:
+        if prompt.row is None:
+            return None
+        seen = "black" if night[prompt.row] and "do not consider the light" not in prompt.text else None
+        return {"answer_1": seen or truth[COLOR][prompt.row]}
+
+    criteria = Criterion(COLOR), Criterion(COLOR, ignore=["the light"])
+    before, after = (cluster_by(images, criterion, Someone(says))[0] for criterion in criteria)
+    association = [attribute_association(partition, night)["cramers_v"] for partition in (before, after)]
+    assert association[0] > 0.7
+    assert association[1] < 0.1
+    assert after.params["ignore"] == "the light"

@@ -33,17 +33,19 @@ Source = Callable[[Dataset, NDArray[np.int64]], pd.DataFrame]
 class MeasuredAnswers:
     """Labels images by what is measured of them: no model has to be asked, nothing leaves the machine.
 
-    The colour of the vehicle, day or night, and focus come from the pixels, see `appearance`; the type of vehicle (car,
-    bus, truck, van) from a small network, if its weights are in the cache; any criterion from a column of the image
-    table that is named for it.
+    The colour of the vehicle, day or night, and focus come from the pixels, see `appearance`; any criterion from a column
+    of the image table that is named for it; on demand the type of vehicle (car, bus, truck, van) from a small network.
 
     Parameters
     ----------
     columns : mapping of str to str, optional
         Column of the image table by the text of a criterion, such as `{"body type": "type"}`. Such an answer is what
         the table says, so it proves nothing when it is scored against the same column.
+    network : bool, default False
+        Whether the network may name types of vehicles. It knows frontal views from a barrier: on rear and overhead views
+        it takes many cars for trucks, so look at what it says first.
     folder : path, optional
-        Folder of the weights: by default `$VERIWILD_MODELS`, else the user's cache. Nothing is downloaded.
+        Folder of its weights: by default `$VERIWILD_MODELS`, else the user's cache. Nothing is downloaded.
 
     Notes
     -----
@@ -61,9 +63,11 @@ class MeasuredAnswers:
 
     name = "measured"
 
-    def __init__(self, columns: Mapping[str, str] | None = None, *, folder: str | Path | None = None) -> None:
+    def __init__(
+        self, columns: Mapping[str, str] | None = None, *, network: bool = False, folder: str | Path | None = None
+    ) -> None:
         self.columns = dict(columns or {})
-        self.folder = folder
+        self.network, self.folder = network, folder
 
     def label(
         self,
@@ -114,12 +118,12 @@ class MeasuredAnswers:
         if column is not None:
             image_store_of(dataset)
             return lambda dataset, rows: _of_table(_by_image(dataset, rows, appearance, progress=progress), str(column))
-        if subject == "type" and is_cached(_NETWORK, folder=self.folder):
+        if subject == "type" and self.network and is_cached(_NETWORK, folder=self.folder):
             image_store_of(dataset)
             return lambda dataset, rows: _of_network(dataset, rows, self.folder, progress=progress)
         raise DatasetError(
-            f"Nothing that is measured tells {criterion.text!r}: measured are colour, light and focus, and the type of "
-            f"vehicle where the weights of {_NETWORK!r} are in the cache. Name a column of the image table, "
+            f"Nothing that is measured tells {criterion.text!r}: measured are colour, light and focus, and with "
+            f"`network=True` the type of vehicle, where the weights of {_NETWORK!r} are in the cache. Name a column, "
             f"`MeasuredAnswers({{{criterion.text!r}: column}})`, or let a model answer."
         )
 
