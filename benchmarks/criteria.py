@@ -56,7 +56,7 @@ def _by_seed(n_images: int) -> dict[str, tuple[list[float], list[int], int, floa
     dataset = Dataset(plan[["path"]])
     found: dict[str, tuple[list[float], list[int], int, float]] = {}
     for seed in range(_N_SEEDS):
-        for partition in cluster_by(dataset, list(truth), NoisyTruth(truth, seed=seed), random_state=seed):
+        for partition in cluster_by(dataset, [COLOR, TYPE, VIEW], NoisyTruth(truth, seed=seed), random_state=seed):
             criterion = partition.params["criterion"]
             scores = criterion_scores(partition, truth[criterion], n_permutations=5)
             one = found.setdefault(criterion, ([], [], int(scores["n_classes"]), scores["accuracy_by_chance"]))
@@ -85,8 +85,8 @@ def _asking_few(n_images: int) -> dict[tuple[str, float], tuple[float, float, fl
         [few] = cluster_by(dataset, criterion, answerer, space=space, n_asked=int(_ASKED_SHARE * n_images))
         share = answerer.n_questions["image"] / n_images
         [everything] = cluster_by(dataset, criterion, answerer)
-        accuracies = [hungarian_accuracy(partition.labels, truth[criterion]) for partition in (few, everything)]
-        found[criterion, wrong] = (*accuracies, share)
+        right = [hungarian_accuracy(partition.labels, truth[criterion]) for partition in (few, everything)]
+        found[criterion, wrong] = (right[0], right[1], share)
     return found
 
 

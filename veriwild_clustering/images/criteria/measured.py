@@ -33,8 +33,9 @@ Source = Callable[[Dataset, NDArray[np.int64]], pd.DataFrame]
 class MeasuredAnswers:
     """Labels images by what is measured of them: no model has to be asked, nothing leaves the machine.
 
-    The colour of the vehicle, day or night, and focus come from the pixels, see `appearance`; any criterion from a column
-    of the image table that is named for it; on demand the type of vehicle (car, bus, truck, van) from a small network.
+    The colour of the vehicle, day or night, and focus come from the pixels, see `appearance`; any criterion from a
+    column of the image table that is named for it; on demand the type of vehicle (car, bus, truck, van) from a small
+    network.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ class MeasuredAnswers:
         Column of the image table by the text of a criterion, such as `{"body type": "type"}`. Such an answer is what
         the table says, so it proves nothing when it is scored against the same column.
     network : bool, default False
-        Whether the network may name types of vehicles. It knows frontal views from a barrier: on rear and overhead views
-        it takes many cars for trucks, so look at what it says first.
+        Whether the network may name types of vehicles. It knows frontal views from a barrier: on rear and overhead
+        views it takes many cars for trucks, so look at what it says first.
     folder : path, optional
         Folder of its weights: by default `$VERIWILD_MODELS`, else the user's cache. Nothing is downloaded.
 
