@@ -46,6 +46,9 @@ from .evaluation.leaderboard import leaderboard as leaderboard
 from .evaluation.retrieval import reid_scores as reid_scores
 from .evaluation.retrieval import retrieval_scores as retrieval_scores
 from .images.appearance.attributes import appearance as appearance
+from .images.captioning.endpoint import ChatEndpoint as ChatEndpoint
+from .images.captioning.prompts import Answer as Answer
+from .images.captioning.prompts import Prompt as Prompt
 from .images.duplicates import near_duplicate_groups as near_duplicate_groups
 from .images.duplicates import near_duplicates as near_duplicates
 from .images.inspection import inspect_images as inspect_images
