@@ -55,6 +55,9 @@ from .evaluation.leaderboard import leaderboard as leaderboard
 from .evaluation.retrieval import reid_scores as reid_scores
 from .evaluation.retrieval import retrieval_scores as retrieval_scores
 from .images.appearance.attributes import appearance as appearance
+from .images.captioning.endpoint import ChatEndpoint as ChatEndpoint
+from .images.captioning.prompts import Answer as Answer
+from .images.captioning.prompts import Prompt as Prompt
 from .images.criteria.criterion import Criterion as Criterion
 from .images.criteria.measured import MeasuredAnswers as MeasuredAnswers
 from .images.duplicates import near_duplicate_groups as near_duplicate_groups

@@ -12,8 +12,7 @@ from PIL import Image
 
 from benchmarks.noisy_answers import NoisyTruth
 from tests.chat_server import ChatRequest, Fault, chat_server, seeded_faults
-from veriwild_clustering import Criterion, Dataset, ImageStore, cluster_by, hungarian_accuracy
-from veriwild_clustering.images.captioning.endpoint import ChatEndpoint
+from veriwild_clustering import ChatEndpoint, Criterion, Dataset, ImageStore, cluster_by, hungarian_accuracy
 from veriwild_clustering.images.captioning.prompts import Prompt
 from veriwild_clustering.samples.plan import plan_images
 

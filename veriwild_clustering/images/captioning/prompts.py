@@ -55,6 +55,13 @@ class Answer:
         Tokens that this answer took, the question included; 0 for one that was known.
     cached : bool, default False
         Whether it was known from an earlier run, or from the same question in this one.
+
+    Examples
+    --------
+    >>> from veriwild_clustering.images.captioning.prompts import Answer
+    >>> lost = Answer(None, reason="over the limit of requests")
+    >>> lost.value is None, lost.reason
+    (True, 'over the limit of requests')
     """
 
     value: Any
