@@ -1,6 +1,10 @@
 from .apps.engine.grouping import Grouping as Grouping
 from .apps.engine.grouping import group_images as group_images
 from .clustering.assignment import PartitionModel as PartitionModel
+from .clustering.criteria.clustering import cluster_by as cluster_by
+from .clustering.criteria.conversation import Conversation as Conversation
+from .clustering.criteria.proposals import propose_criteria as propose_criteria
+from .clustering.criteria.tables import criteria_table as criteria_table
 from .clustering.families.dbscan import eps_knee as eps_knee
 from .clustering.families.dbscan import neighbor_distances as neighbor_distances
 from .clustering.noise import assign_noise as assign_noise
@@ -26,6 +30,7 @@ from .descriptors.mixtures import mixtures as mixtures
 from .descriptors.scaling import BlockScaler as BlockScaler
 from .descriptors.spectra import explained_variance as explained_variance
 from .descriptors.text.embedding import embed_texts as embed_texts
+from .descriptors.text.labelling import ZeroShotAnswers as ZeroShotAnswers
 from .descriptors.text.zero_shot import zero_shot as zero_shot
 from .descriptors.training.fitting import fit_autoencoder as fit_autoencoder
 from .descriptors.training.trained import TrainedDescriptor as TrainedDescriptor
@@ -38,6 +43,10 @@ from .evaluation.choice.choosing import choose as choose
 from .evaluation.choice.ranking import rank_partitions as rank_partitions
 from .evaluation.choice.regret import regret as regret
 from .evaluation.choice.rules import choice_rules as choice_rules
+from .evaluation.criteria.association import attribute_association as attribute_association
+from .evaluation.criteria.matching import class_scores as class_scores
+from .evaluation.criteria.matching import confusion_table as confusion_table
+from .evaluation.criteria.scores import criterion_scores as criterion_scores
 from .evaluation.external import external_scores as external_scores
 from .evaluation.external import hungarian_accuracy as hungarian_accuracy
 from .evaluation.internal import internal_scores as internal_scores
@@ -46,6 +55,11 @@ from .evaluation.leaderboard import leaderboard as leaderboard
 from .evaluation.retrieval import reid_scores as reid_scores
 from .evaluation.retrieval import retrieval_scores as retrieval_scores
 from .images.appearance.attributes import appearance as appearance
+from .images.captioning.endpoint import ChatEndpoint as ChatEndpoint
+from .images.captioning.prompts import Answer as Answer
+from .images.captioning.prompts import Prompt as Prompt
+from .images.criteria.criterion import Criterion as Criterion
+from .images.criteria.measured import MeasuredAnswers as MeasuredAnswers
 from .images.duplicates import near_duplicate_groups as near_duplicate_groups
 from .images.duplicates import near_duplicates as near_duplicates
 from .images.inspection import inspect_images as inspect_images
@@ -87,6 +101,7 @@ from .reporting.figures.charts import plot_profile as plot_profile
 from .reporting.figures.charts import plot_scores as plot_scores
 from .reporting.figures.choice import plot_choice as plot_choice
 from .reporting.figures.comparison import plot_agreement as plot_agreement
+from .reporting.figures.comparison import plot_confusion as plot_confusion
 from .reporting.figures.comparison import plot_flow as plot_flow
 from .reporting.figures.galleries import plot_gallery as plot_gallery
 from .reporting.figures.maps import plot_map as plot_map

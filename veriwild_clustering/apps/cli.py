@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, models, run, train
+from veriwild_clustering.apps import assign, create_dataset, criterion, models, run, train
 from veriwild_clustering.apps.engine import command as engine
 
 __all__ = ["main"]
@@ -21,6 +21,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "create-dataset": create_dataset,
     "run": run,
     "assign": assign,
+    "criterion": criterion,
     "engine": engine,
     "train": train,
     "models": models,

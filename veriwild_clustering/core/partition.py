@@ -15,7 +15,7 @@ from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.html import card
 from veriwild_clustering.core.validation import check_rows, frozen_params
 
-__all__ = ["NOISE", "Partition", "canonical_labels"]
+__all__ = ["NOISE", "NOT_IN_NAME", "Partition", "canonical_labels"]
 
 NOISE = -1
 _FULL: Any = None  # default of `confidence`: 1 in every cluster
@@ -147,7 +147,7 @@ class Partition:
     @property
     def name(self) -> str:
         """Algorithm, parameters and descriptor in one line."""
-        shown = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in _NOT_IN_NAME)
+        shown = ", ".join(f"{key}={value}" for key, value in self.params.items() if key not in NOT_IN_NAME)
         return f"{self.algorithm}({shown}) on {self.descriptor.name}"
 
     @cached_property
@@ -170,11 +170,20 @@ class Partition:
         """Share of images that belong to no cluster."""
         return float(np.mean(self.labels == NOISE)) if len(self) else 0.0
 
+    def numbered_name(self, cluster: int) -> str:
+        """Return the number of a cluster with its name if it has one, as in "3 · red"; −1 is "noise"."""
+        own = "noise" if cluster == NOISE else self.own_name(cluster)
+        return own if cluster == NOISE else f"{cluster} · {own}" if own else str(cluster)
+
     def cluster_name(self, cluster: int) -> str:
         """Return what a cluster is called: its name, else "cluster 3"; −1 is "noise"."""
         if cluster == NOISE:
             return "noise"
-        return (self.cluster_names[cluster] if self.cluster_names else "") or f"cluster {cluster}"
+        return self.own_name(cluster) or f"cluster {cluster}"
+
+    def own_name(self, cluster: int) -> str:
+        """Return the name that a cluster was given, "" if it has none."""
+        return self.cluster_names[cluster] if self.cluster_names and cluster != NOISE else ""
 
     def members(self, cluster: int) -> NDArray[np.int64]:
         """Return the rows of one cluster, in row order."""
@@ -191,4 +200,5 @@ def _ordered_names(names: Sequence[str], order: NDArray[np.int64]) -> tuple[str,
     return tuple(names[cluster] for cluster in order) if any(names) else ()
 
 
-_NOT_IN_NAME = frozenset({"random_state", "approximation"})
+NOT_IN_NAME = frozenset({"random_state", "approximation", "outcome"})
+"""Parameters that no name and no table of parameters shows: what they say is long, or has a place of its own."""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.classes import encode
 from veriwild_clustering.core.descriptor import Descriptor
-from veriwild_clustering.core.partition import Partition
+from veriwild_clustering.core.partition import NOT_IN_NAME, Partition
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.reruns import Reruns
 from veriwild_clustering.core.validation import check_known_names
@@ -265,7 +265,7 @@ def _known_columns(
 
 def _row(partition: Partition, internal: dict[str, float], known: dict[str, Any]) -> dict[str, Any]:
     """Return the columns that one partition gives on its own."""
-    shown = {key: value for key, value in partition.params.items() if key not in {"random_state", "approximation"}}
+    shown = {key: value for key, value in partition.params.items() if key not in NOT_IN_NAME}
     return {
         "descriptor": partition.descriptor.name,
         "algorithm": partition.algorithm,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "BadImageError",
+    "image_bytes",
     "image_store_of",
     "open_header",
     "read_image",
@@ -100,7 +101,7 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    data = _read_bytes(store, path)
+    data = image_bytes(store, path)
     with _decoding():
         try:
             image = Image.open(BytesIO(data), formats=_FORMATS)
@@ -143,7 +144,14 @@ def rgb_pixels(images: Sequence[Any]) -> list[NDArray[np.uint8]]:
     return arrays
 
 
-def _read_bytes(store: ImageStore, path: str) -> bytes:
+def image_bytes(store: ImageStore, path: str) -> bytes:
+    """Return the file of an image.
+
+    Raises
+    ------
+    BadImageError
+        If it is missing, outside the store, empty, or cannot be read.
+    """
     try:
         data = store.read(path)
     except FileNotFoundError as error:

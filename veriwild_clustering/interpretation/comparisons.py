@@ -195,10 +195,17 @@ def _text(
     """Return the sentence of one cluster."""
     name, other = (language.partition(*words) for words in _names(*partitions))
     rows = table[table["cluster"] == cluster]
-    subject = language.subject(cluster, name, int(rows["count"].sum()))
+    subject = language.subject(
+        language.numbered(cluster, partitions[0].own_name(cluster)), name, int(rows["count"].sum())
+    )
     told = differences[(differences["cluster"] == cluster) & differences["stated"]].set_index("part")
     parts = [
-        Part(part, share, contrast_of(told.loc[part].to_dict()) if part in told.index else None)
+        Part(
+            part,
+            share,
+            contrast_of(told.loc[part].to_dict()) if part in told.index else None,
+            partitions[1].own_name(part),
+        )
         for part, share in rows.loc[rows["named"], ["part", "share"]].itertuples(index=False)
     ]
     parts.sort(key=lambda part: part.cluster == NOISE)  # noise comes last

@@ -81,21 +81,25 @@ def describe(
     """
     spoken = language_of(language)
     findings = gather(partition, images, columns)
-    return findings.facts.table[["cluster", "size", "share"]].assign(text=compose(findings, spoken))
+    return findings.facts.table[["cluster", "size", "share"]].assign(text=compose(findings, spoken, partition))
 
 
-def compose(findings: Findings, language: Language) -> list[str]:
+def compose(findings: Findings, language: Language, partition: Partition) -> list[str]:
     """Return the two sentences of each cluster."""
     told = findings.differences[findings.differences["clear"]].drop_duplicates("cluster").set_index("cluster")
     texts = []
+
+    def numbered(cluster: int) -> str:
+        return language.numbered(cluster, partition.own_name(cluster))
+
     for fact in findings.facts.table.to_dict("records"):
         cluster = fact["cluster"]
         n_vehicles = None if pd.isna(fact["n_vehicles"]) else int(fact["n_vehicles"])
-        head = language.head(cluster, fact["size"], share=fact["share"], n_vehicles=n_vehicles)
+        head = language.head(numbered(cluster), fact["size"], share=fact["share"], n_vehicles=n_vehicles)
         own = findings.claims[findings.claims["cluster"] == cluster]
         said = ", ".join(language.claim(_claim(row)) for row in own.to_dict("records")) or language.nothing
         contrast = contrast_of(told.loc[cluster].to_dict()) if cluster in told.index else None
-        place = language.place(fact["spread"], fact["nearest"] if fact["nearest"] >= 0 else None, contrast)
+        place = language.place(fact["spread"], numbered(fact["nearest"]) if fact["nearest"] >= 0 else None, contrast)
         whole = fact["vehicle_purity"], fact["vehicle_purity_chance"]
         say_whole = fact["nearest"] >= 0 and not pd.isna(whole[0])
         vehicles = f"; {language.vehicles(*whole)}" if say_whole else ""

@@ -151,7 +151,7 @@ def summarize(
     borderline = _ranked(partition, other_distance - measured["distance"], vehicles, measured, n_images=n_images)
     return ClusterSummaries(
         partition,
-        findings.facts.table.assign(text=compose(findings, spoken)),
+        findings.facts.table.assign(text=compose(findings, spoken, partition)),
         exemplars=exemplars,
         borderline=borderline[borderline["other"] != NOISE],
         profile=findings.profile,

@@ -39,8 +39,9 @@ def export_partition(
     Returns
     -------
     DataFrame
-        What was written: `path`, `vehicle_id` (empty where unknown), `cluster` (−1 is noise), `confidence` in [0, 1],
-        `is_outlier`, `outlier_score` (higher is more abnormal), `outlier_reason`.
+        What was written: `path`, `vehicle_id` (empty where unknown), `cluster` (−1 is noise), where clusters have names
+        `cluster_name` (empty for noise), `confidence` in [0, 1], `is_outlier`, `outlier_score` (higher is more
+        abnormal), `outlier_reason`.
 
     Raises
     ------
@@ -89,6 +90,7 @@ def export_partition(
             "path": texts["path"].to_numpy(),
             "vehicle_id": texts["vehicle_id"].to_numpy(),
             "cluster": partition.labels.astype(np.int64),
+            **_names(partition),
             "confidence": _nine_digits(partition.confidence),
             "is_outlier": flags,
             "outlier_score": _nine_digits(scores),
@@ -97,10 +99,17 @@ def export_partition(
     )
     with write_atomically(path) as temporary:
         # A lone carriage return is not quoted for its own sake, and would break its row in two.
-        broken = table[["path", "vehicle_id"]].apply(lambda texts: texts.str.contains("\r")).to_numpy().any()
+        texts = table[["path", "vehicle_id", *_names(partition)]]
+        broken = texts.apply(lambda texts: texts.str.contains("\r")).to_numpy().any()
         quoting: Any = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
         table.to_csv(temporary, index=False, lineterminator="\n", quoting=quoting)
     return table
+
+
+def _names(partition: Partition) -> dict[str, np.ndarray]:
+    """Return the column of names, none where clusters have none."""
+    names = np.array([*partition.cluster_names, ""], dtype=object)
+    return {"cluster_name": names[partition.labels]} if partition.cluster_names else {}
 
 
 def _nine_digits(numbers: np.ndarray) -> list[float]:

@@ -46,6 +46,7 @@ _LABELS = {
 class English(Language):
     """Claims in English."""
 
+    quotes = ("“", "”")
     nothing = "no known attribute stands out"
     under, over = "under", "over"
 
@@ -61,7 +62,7 @@ class English(Language):
         """Blurred: sharpness in the lowest 0.2 %."""
         return reason
 
-    def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
+    def head(self, cluster: str, size: int, *, share: float, n_vehicles: int | None) -> str:
         """Cluster 1 (40 images, 33.3 %, 20 vehicles)."""
         facts = [_counted(size, "image"), f"{100 * share:.1f} %"]
         if n_vehicles:
@@ -74,7 +75,7 @@ class English(Language):
         named = _named(claim.column, claim.value)
         return f"{self.percent(claim.share)}{known} {named} ({claim.lift:.1f} times its share overall)"
 
-    def place(self, spread: float, nearest: int | None, contrast: Contrast | None) -> str:
+    def place(self, spread: float, nearest: str | None, contrast: Contrast | None) -> str:
         """Spread 0.95 times the average; nearest to cluster 5, told from it by colour: 82 % black here, 0 % there."""
         text = f"Spread {spread:.2f} times the average"
         if nearest is not None:
@@ -94,7 +95,7 @@ class English(Language):
         """kmeans on osnet."""
         return f"{algorithm} on {descriptor}"
 
-    def subject(self, cluster: int, partition: str, size: int) -> str:
+    def subject(self, cluster: str, partition: str, size: int) -> str:
         """Cluster 3 of kmeans on osnet (100 images)."""
         return f"Cluster {cluster} of {partition} ({_counted(size, 'image')})"
 
@@ -105,14 +106,14 @@ class English(Language):
     def split(self, subject: str, parts: Sequence[Part], other: str, *, asked: bool) -> str:
         """Cluster 3 of … is clusters 1 (62 %) and 4 (36 %) of …, split by colour: cluster 1 is 91 % white, …"""
         text = f"{subject} is {self._listed(parts)} of {other}"
-        told = [(part.cluster, part.contrast) for part in parts if part.contrast is not None]
+        told = [(part, part.contrast) for part in parts if part.contrast is not None]
         if not asked:
             return f"{text}."
         if not told:
             return f"{text}, split by no known attribute."
         said = [
-            f"{_place(cluster)} is {self.percent(contrast.here)} {_named(*contrast[:2])}{_where_known(contrast)}"
-            for cluster, contrast in told
+            f"{self._place(part)} is {self.percent(contrast.here)} {_named(*contrast[:2])}{_where_known(contrast)}"
+            for part, contrast in told
         ]
         return f"{text}, split by {self.attribute(told[0][1].column)}: {', '.join(said)}."
 
@@ -120,8 +121,15 @@ class English(Language):
         """Cluster 3 of … is scattered over 14 clusters of …, at most 8 % of it in one."""
         return f"{subject} is scattered over {n_parts} clusters of {other}, at most {self.percent(most)} of it in one."
 
+    def _place(self, part: Part) -> str:
+        return "the noise" if part.cluster < 0 else f"cluster {self.numbered(part.cluster, part.name)}"
+
     def _listed(self, parts: Sequence[Part]) -> str:
-        clusters = [f"{part.cluster} ({self.percent(part.share)})" for part in parts if part.cluster >= 0]
+        clusters = [
+            f"{self.numbered(part.cluster, part.name)} ({self.percent(part.share)})"
+            for part in parts
+            if part.cluster >= 0
+        ]
         noise = [f"noise ({self.percent(part.share)})" for part in parts if part.cluster < 0]
         if clusters:
             clusters[0] = f"cluster{'s' if len(clusters) > 1 else ''} {clusters[0]}"
@@ -138,10 +146,6 @@ def _named(column: str, value: Any) -> str:
 
 def _where_known(contrast: Contrast) -> str:
     return " (where known)" if contrast.partly else ""
-
-
-def _place(cluster: int) -> str:
-    return "the noise" if cluster < 0 else f"cluster {cluster}"
 
 
 def _joined(items: Sequence[str]) -> str:

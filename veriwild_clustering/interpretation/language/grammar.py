@@ -35,6 +35,7 @@ class Part(NamedTuple):
     cluster: int
     share: float
     contrast: Contrast | None
+    name: str = ""
 
 
 class Language(ABC):
@@ -43,6 +44,11 @@ class Language(ABC):
     nothing: str  # in place of claims
     under: str  # before 1 %: shares are never rounded to 0
     over: str  # before 99 %: nor to 100
+    quotes: tuple[str, str]
+
+    def numbered(self, cluster: int, name: str = "") -> str:
+        """Write the number of a cluster, with its name if it has one."""
+        return f"{cluster} {name.join(self.quotes)}" if name else str(cluster)
 
     def percent(self, share: float) -> str:
         """Write a share in percent; "0" and "100" say that there is no exception."""
@@ -63,15 +69,15 @@ class Language(ABC):
         """Say why an image is an outlier, given what outlier scores say in English."""
 
     @abstractmethod
-    def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
-        """Name a cluster with its size."""
+    def head(self, cluster: str, size: int, *, share: float, n_vehicles: int | None) -> str:
+        """Name a cluster, given as `numbered` writes it, with its size."""
 
     @abstractmethod
     def claim(self, claim: Claim) -> str:
         """State a claim."""
 
     @abstractmethod
-    def place(self, spread: float, nearest: int | None, contrast: Contrast | None) -> str:
+    def place(self, spread: float, nearest: str | None, contrast: Contrast | None) -> str:
         """Say how far a cluster spreads, which is nearest and what tells it from that one."""
 
     @abstractmethod
@@ -95,5 +101,5 @@ class Language(ABC):
         """Say that no cluster of the other partition holds much of a cluster."""
 
     @abstractmethod
-    def subject(self, cluster: int, partition: str, size: int) -> str:
+    def subject(self, cluster: str, partition: str, size: int) -> str:
         """Name a cluster of a partition, at the beginning of a sentence."""

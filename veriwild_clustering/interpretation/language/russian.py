@@ -120,6 +120,7 @@ _BINS = {
 class Russian(Language):
     """Claims in Russian."""
 
+    quotes = ("«", "»")
     nothing = "ни один известный признак не выделяется"
     under, over = "менее", "более"
 
@@ -135,7 +136,7 @@ class Russian(Language):
         """Размыто: резкость среди 0,2 % самых низких значений."""
         return reason_in_russian(reason, self.attribute)
 
-    def head(self, cluster: int, size: int, *, share: float, n_vehicles: int | None) -> str:
+    def head(self, cluster: str, size: int, *, share: float, n_vehicles: int | None) -> str:
         """Кластер 1 (40 изображений, 33,3 %, 20 машин)."""
         facts = [_images(size), f"{_decimal(100 * share, 1)} %"]
         if n_vehicles:
@@ -149,7 +150,7 @@ class Russian(Language):
         lift = f"в {_decimal(claim.lift, 1)} раза чаще, чем в целом"
         return f"{self.percent(claim.share)}{known} — {named} ({lift})"
 
-    def place(self, spread: float, nearest: int | None, contrast: Contrast | None) -> str:
+    def place(self, spread: float, nearest: str | None, contrast: Contrast | None) -> str:
         """Разброс — 0,95 от среднего; ближайший кластер — 5, отличие от него — цвет: чёрные — 82 % здесь и 0 % там."""
         text = f"Разброс — {_decimal(spread, 2)} от среднего"
         if nearest is not None:
@@ -169,7 +170,7 @@ class Russian(Language):
         """Разбиения kmeans по osnet."""
         return f"разбиения {algorithm} по {descriptor}"
 
-    def subject(self, cluster: int, partition: str, size: int) -> str:
+    def subject(self, cluster: str, partition: str, size: int) -> str:
         """Кластер 3 разбиения kmeans по osnet (100 изображений)."""
         return f"Кластер {cluster} {partition} ({_images(size)})"
 
@@ -181,14 +182,14 @@ class Russian(Language):
     def split(self, subject: str, parts: Sequence[Part], other: str, *, asked: bool) -> str:
         """Кластер 3 … — это кластеры 1 (62 %) и 4 (36 %) …; эти части различает цвет: в кластере 1 …"""
         text = f"{subject} — это {self._listed(parts)} {other}"
-        told = [(part.cluster, part.contrast) for part in parts if part.contrast is not None]
+        told = [(part, part.contrast) for part in parts if part.contrast is not None]
         if not asked:
             return f"{text}."
         if not told:
             return f"{text}; эти части не различает ни один известный признак."
         said = [
-            f"{_place(cluster)} {_named(*contrast[:2])} — {self.percent(contrast.here)}{_where_known(contrast)}"
-            for cluster, contrast in told
+            f"{self._place(part)} {_named(*contrast[:2])} — {self.percent(contrast.here)}{_where_known(contrast)}"
+            for part, contrast in told
         ]
         return f"{text}; эти части различает {self.attribute(told[0][1].column)}: {', '.join(said)}."
 
@@ -197,8 +198,15 @@ class Russian(Language):
         clusters = _counted(n_parts, ("кластеру", "кластерам", "кластерам"))
         return f"{subject} рассеян по {clusters} {other}, в каждом не больше {self.percent(most)} его изображений."
 
+    def _place(self, part: Part) -> str:
+        return "в шуме" if part.cluster < 0 else f"в кластере {self.numbered(part.cluster, part.name)}"
+
     def _listed(self, parts: Sequence[Part]) -> str:
-        clusters = [f"{part.cluster} ({self.percent(part.share)})" for part in parts if part.cluster >= 0]
+        clusters = [
+            f"{self.numbered(part.cluster, part.name)} ({self.percent(part.share)})"
+            for part in parts
+            if part.cluster >= 0
+        ]
         noise = [f"шум ({self.percent(part.share)})" for part in parts if part.cluster < 0]
         if clusters:
             clusters[0] = f"{'кластеры' if len(clusters) > 1 else 'кластер'} {clusters[0]}"
@@ -248,7 +256,3 @@ def _bin_or_text(value: Any) -> str:
 
 def _where_known(contrast: Contrast) -> str:
     return " (где известно)" if contrast.partly else ""
-
-
-def _place(cluster: int) -> str:
-    return "в шуме" if cluster < 0 else f"в кластере {cluster}"

@@ -1,17 +1,19 @@
-"""Comparisons of partitions: how far they agree, and which cluster of one holds the images of which of the other."""
+"""Comparisons of partitions with each other and with known classes: how far they agree, and what lies where."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.validation import check_int, check_real, check_rows
+from veriwild_clustering.evaluation.criteria.matching import confusion_table
 from veriwild_clustering.reporting.figures.style import (
     INK,
     NOISE_COLOR,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import PathPatch
 
-__all__ = ["OTHERS", "flows", "plot_agreement", "plot_flow"]
+__all__ = ["OTHERS", "flows", "plot_agreement", "plot_confusion", "plot_flow"]
 
 OTHERS = -2
 _BAR = 0.035
@@ -82,6 +84,71 @@ def plot_agreement(matrix: pd.DataFrame, *, metric: str = "ARI", title: str | No
             write_cells(ax, image, [[f"{value:.2f}" for value in line] for line in numbers])
         fig.colorbar(image, ax=ax, pad=0.02, aspect=30, label=metric)
         heading(fig, f"Agreement of {n_rows} partitions ({metric})" if title is None else title)
+    return fig, ax
+
+
+def plot_confusion(partition: Partition, truth: ArrayLike, *, title: str | None = None) -> tuple[Figure, Axes]:
+    """Draw which share of each known class lies in which cluster, matched pairs on the diagonal.
+
+    Parameters
+    ----------
+    partition : Partition
+        The clusters.
+    truth : array of shape (n_images,)
+        The class of each image. Images without one (NaN, None or "") are left out.
+    title : str, optional
+        By default the number of images with a class and the share that lies on the diagonal.
+
+    Returns
+    -------
+    fig : Figure
+    ax : Axes
+
+    Raises
+    ------
+    ValueError
+        If `truth` does not have one entry per image, or no image has a class.
+
+    See Also
+    --------
+    confusion_table : The counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from veriwild_clustering import Descriptor, Partition, plot_confusion
+    >>> partition = Partition([0, 0, 0, 1], Descriptor("toy", np.eye(4)), "by hand", cluster_names=["cars", "buses"])
+    >>> fig, ax = plot_confusion(partition, ["car", "car", "bus", "bus"])
+    >>> [text.get_text() for text in ax.texts], [label.get_text() for label in ax.get_yticklabels()]
+    (['50 %', '50 %', '', '100 %'], ['bus · 2', 'car · 2'])
+    >>> import matplotlib.pyplot as plt; plt.close(fig)
+    """
+    import matplotlib.pyplot as plt
+
+    counts = confusion_table(partition, truth)
+    if counts.empty:
+        raise ValueError("`truth` must hold a class for at least one image.")
+    sizes, numbers = counts.sum(axis=1), counts.to_numpy()
+    shares = numbers / sizes.to_numpy()[:, None]
+    n_rows, n_columns = shares.shape
+    matched = int(np.trace(np.where(counts.columns.to_numpy() == NOISE, 0, numbers)))
+    with plt.rc_context(THEME):
+        fig, ax = plt.subplots(figsize=(3.6 + 0.55 * n_columns, 1.6 + 0.36 * n_rows), layout="constrained")
+        image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        names_above(ax, [fill(partition.cluster_name(int(cluster)), 24) for cluster in counts.columns])
+        ax.set_yticks(range(n_rows), [f"{fill(str(name), 24)} · {size:,}" for name, size in sizes.items()])
+        ax.set(ylabel="known class · images")
+        if max(n_rows, n_columns) <= _MAX_WRITTEN:
+            write_cells(
+                ax,
+                image,
+                [[f"{share:.0%}".replace("%", " %") if share >= 0.005 else "" for share in line] for line in shares],
+            )
+        fig.colorbar(
+            image, ax=ax, pad=0.02, aspect=30, label="share of the class", format=lambda share, _: f"{share:.0%}"
+        )
+        default = f"{matched / sizes.sum():.1%} of {sizes.sum():,} images lie in the cluster that matches their class"
+        heading(fig, default if title is None else title)
     return fig, ax
 
 
@@ -159,7 +226,8 @@ def plot_flow(
             ax.add_patch(_ribbon(starts[i, j], ends[i, j], counts[i, j], color=shades[i]))
         greys = ["#57606a" if name >= 0 else NOISE_COLOR for name in names[1]]
         for i, fills in enumerate((shades, greys)):
-            texts = [(label or _label)(int(c), int(n)) for c, n in zip(names[i], sizes[i], strict=True)]
+            written = label or partial(_label, (left, right)[i])
+            texts = [written(int(c), int(n)) for c, n in zip(names[i], sizes[i], strict=True)]
             _draw_bars(ax, texts, tops[i], sizes[i], colors=fills, on_left=i == 0)
         bottom = max(tops[side][-1] + sizes[side][-1] for side in (0, 1))
         ax.set(xlim=(-0.2, 1.2), ylim=(1.01 * bottom, -0.02 * bottom))
@@ -206,9 +274,10 @@ def _ribbon(start: float, end: float, width: float, *, color: str) -> PathPatch:
     return PathPatch(Path(corners, codes), facecolor=color, alpha=0.5, linewidth=0)
 
 
-def _label(cluster: int, size: int) -> str:
-    name = {NOISE: "noise", OTHERS: "others"}.get(cluster, cluster)
-    return f"{name} · {size:,}"
+def _label(partition: Partition, cluster: int, size: int) -> str:
+    unnamed = {NOISE: "noise", OTHERS: "others"}.get(cluster, str(cluster))
+    name = unnamed if cluster < 0 else partition.own_name(cluster) or unnamed
+    return f"{fill(name, 28)} · {size:,}"
 
 
 def _draw_bars(

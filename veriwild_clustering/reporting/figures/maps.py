@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -223,7 +224,9 @@ def _color_by_cluster(
     # One shuffled layer for all clusters: none hides another.
     marks.colored(projection.vectors[noise], _rgb([NOISE_COLOR]), label="noise", zorder=1)
     marks.colored(projection.vectors[clustered], _rgb(colors)[partition.labels[clustered]], label="clustered", zorder=2)
-    handles = [_dot(colors[c], f"{c} · {size:,}") for c, size in enumerate(partition.sizes)]
+    handles = [
+        _dot(colors[c], f"{fill(partition.numbered_name(c), 28)} · {size:,}") for c, size in enumerate(partition.sizes)
+    ]
     handles = cap_legend(handles, _MAX_LEGEND, what="clusters")
     if not partition.clustered.all():
         handles.append(_dot(NOISE_COLOR, f"noise · {np.sum(~partition.clustered):,}"))

@@ -101,7 +101,7 @@ class ClusterBook:
         return Album(self.dataset, size=_TILE, progress=False).tiles(rows, captions)
 
     def _name(self, cluster: int) -> str:
-        return self.words.say("cluster", cluster=cluster)
+        return self.words.say("cluster", cluster=self.summaries.partition.numbered_name(cluster))
 
     def _link(self, cluster: int) -> dict[str, str]:
         return {"link": page_name(cluster)} if 0 <= cluster < self.n_pages else {}
@@ -232,7 +232,7 @@ def _of(table: pd.DataFrame, cluster: int) -> pd.DataFrame:
 
 def _claims_in(text: str) -> str:
     """Return the first sentence of a description, without the name and the size that stand beside it."""
-    said = text.partition(": ")[2]
+    said = text.partition("): ")[2]
     # A claim ends with its lift in parentheses, so a full stop within a value ends no sentence.
     first = re.match(r"(.*?\)\.|[^.]*\.) [A-ZА-Я]", said)
     said = first[1] if first else said

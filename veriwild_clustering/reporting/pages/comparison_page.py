@@ -161,9 +161,10 @@ def _splits(
     parts: dict[int, list[dict[str, Any]]] = {}
     typical_rows = _typical_of(split, comparison, vehicles, n_images=n_images)
     for part, rows in zip(split.to_dict("records"), typical_rows, strict=True):
+        part_name = comparison.second.numbered_name(part["part"])
         name = words.say(
             "part_noise" if part["part"] == NOISE else "part",
-            part=part["part"], count=words.count(part["count"]), share=words.percent(part["share"]),
+            part=part_name, count=words.count(part["count"]), share=words.percent(part["share"]),
         )  # fmt: skip
         parts.setdefault(part["cluster"], []).append({"name": name, "tiles": album.tiles(rows)})
     typical = exemplars(first, n=n_images, groups=vehicles) if parts else {}
@@ -171,7 +172,7 @@ def _splits(
     return [
         {
             "number": cluster,
-            "name": words.say("cluster", cluster=cluster),
+            "name": words.say("cluster", cluster=first.numbered_name(cluster)),
             "color": colors[cluster],
             "text": words.keep(comparison.texts["text"].iloc[cluster]),
             "tiles": album.tiles(typical[cluster]),

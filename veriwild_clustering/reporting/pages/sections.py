@@ -117,6 +117,7 @@ def clusters_section(
     return [
         {
             "number": cluster,
+            "name": partition.numbered_name(cluster),
             "color": color,
             "size": f"{size:,}",
             "share": f"{size / len(partition):.1%}",

@@ -1,0 +1,1 @@
+"""One conversation with a server that speaks the chat-completions protocol."""
