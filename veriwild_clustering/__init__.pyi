@@ -92,6 +92,8 @@ from .reporting.figures.galleries import plot_gallery as plot_gallery
 from .reporting.figures.maps import plot_map as plot_map
 from .reporting.figures.preparation import plot_preparation as plot_preparation
 from .reporting.figures.variance import plot_explained_variance as plot_explained_variance
+from .reporting.folders.undo import undo_folders as undo_folders
+from .reporting.folders.write import write_folders as write_folders
 from .reporting.pages.cluster_pages import write_cluster_pages as write_cluster_pages
 from .reporting.pages.comparison_page import write_comparison_page as write_comparison_page
 from .reporting.pages.html_report import write_report as write_report

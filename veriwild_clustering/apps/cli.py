@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, models, run, train
+from veriwild_clustering.apps import assign, create_dataset, folders, models, run, train
 from veriwild_clustering.apps.engine import command as engine
 
 __all__ = ["main"]
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "run": run,
     "assign": assign,
     "engine": engine,
+    "folders": folders,
     "train": train,
     "models": models,
 }
