@@ -141,14 +141,11 @@ def _open(source: Path) -> Dataset:
 
 
 def _group(dataset: Dataset, arguments: argparse.Namespace) -> tuple[NDArray[np.int32], Mapping[int, str]]:
-    import veriwild_clustering as vc
+    from veriwild_clustering.clustering.similar.groups import group_similar
 
     asked = {name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None}
-    group_similar = getattr(vc, "group_similar", None)
-    if group_similar is None:
-        raise DatasetError("This version finds no groups by itself. Give them with --partition.")
     found = group_similar(dataset, **asked)
-    print(f"{found.partition.n_clusters:,} groups at similarity {found.threshold:g}: {found.reason}")
+    print(f"{found.partition.n_clusters:,} groups at similarity {found.threshold:g}. {found.reason}")
     return found.partition.labels, dict(enumerate(found.partition.cluster_names))
 
 
