@@ -56,6 +56,19 @@ def test_sorted_looked_at_and_undone(
     assert (images / "old/a.png").exists()
 
 
+def test_images_that_look_alike_come_together(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.linear_gradient("L").save(images / "ramp.png")
+    Image.linear_gradient("L").resize((90, 90)).save(images / "old/ramp.png")
+    Image.radial_gradient("L").save(images / "disc.png")
+    for path in ("a.png", "b.png", "old/a.png", "old/d.png"):
+        (images / path).unlink()
+    asked = [images, tmp_path / "out", "--method", "phash", "--threshold", "0.9", "--batch-size", "2"]
+    assert run(*asked) == 0
+    assert "1 groups at similarity 0.9. The threshold was given." in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out/cluster_0").iterdir()) == ["ramp.png", "ramp_2.png"]
+    assert [path.name for path in (tmp_path / "out/outliers").iterdir()] == ["disc.png"]
+
+
 def test_images_that_came_later_are_mentioned(
     images: Path, partition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,20 @@ def test_move_to_another_file_system_and_back(
         attempt("undo", dataset, folder / "out", "move")
         assert tree(folder / "in") == before
         assert tree(folder / "out") == {}
+
+
+def test_two_moves_out_of_one_folder_share_its_images(tmp_path: Path) -> None:
+    names = {f"{i}.jpg": str(i).encode() for i in range(400)}
+    dataset, partition = make_files(tmp_path / "in", names), partition_of([0] * 400)
+
+    def move(out: str) -> None:
+        write_folders(dataset, partition, tmp_path / out, transfer="move", contact_sheets=False)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(move, ["one", "other"]))
+    moved = [path.name for out in ("one", "other") for path in (tmp_path / out / "cluster_0").iterdir()]
+    assert sorted(moved) == sorted(names)
+    assert tree(tmp_path / "in") == {}
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:

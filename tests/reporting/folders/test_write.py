@@ -55,6 +55,8 @@ def test_dry_run_touches_nothing_and_says_what_comes(files: Dataset, tmp_path: P
     assert not (tmp_path / "out").exists()
     done = write_folders(files, partition, tmp_path / "out", transfer="move")
     pd.testing.assert_frame_equal(foreseen.drop(columns="sha256"), done.drop(columns="sha256"))
+    again = write_folders(files, partition, tmp_path / "out", transfer="move", dry_run=True)
+    pd.testing.assert_frame_equal(again, foreseen)
 
 
 def test_names_of_clusters_stand_in_the_table(files: Dataset, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.storage.atomic import clear_errors, only_run
+from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.validation import DatasetError
 from veriwild_clustering.reporting.folders.contact_sheets import sheets_of, write_sheet
 from veriwild_clustering.reporting.folders.files import InTheWayError, SourceError, hash_file, publish
@@ -32,7 +33,10 @@ _SHOWN = 5
 def foresee(plan: Plan, out: Path) -> pd.DataFrame:
     """Return the table that a sorting would write, without hashes, or raise if it is not possible."""
     check_place(plan, out)
-    stamps = [plan.store.stamp(path) for path in plan.paths]
+    moved = ImageStore(out)  # by a run that was killed, or has ended
+    stamps = [
+        plan.store.stamp(path) or moved.stamp(place) for path, place in zip(plan.paths, plan.destinations, strict=True)
+    ]
     return _table(
         plan,
         n_bytes=[None if stamp is None else stamp[0] for stamp in stamps],

@@ -110,7 +110,12 @@ class Places:
             return record
         if not is_same(source, record):
             return record_of(source)
-        take_away(source, staged, target, record=record)
+        try:
+            take_away(source, staged, target, record=record)
+        except FileNotFoundError as error:
+            if os.path.lexists(source) or os.path.lexists(staged):
+                raise
+            raise SourceError("another program took it away") from error
         return record
 
     def _hardlink(self, row: int, record: Record) -> Record:
