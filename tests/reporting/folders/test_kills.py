@@ -195,6 +195,18 @@ def test_move_to_another_file_system_and_back(
         assert tree(folder / "out") == {}
 
 
+def test_copy_that_came_out_wrong_costs_no_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from veriwild_clustering.reporting.folders import files
+
+    dataset = make_files(tmp_path / "in", FILES)
+    before = tree(tmp_path / "in")
+    monkeypatch.setattr(Path, "rename", _cross_device)
+    monkeypatch.setattr(files, "_write", lambda stream, chunk: stream.write(b"?" * len(chunk)))
+    with pytest.raises(DatasetError, match="is not what was read before"):
+        write_folders(dataset, partition_of(LABELS), tmp_path / "out", transfer="move")
+    assert tree(tmp_path / "in") == before
+
+
 def test_two_moves_out_of_one_folder_share_its_images(tmp_path: Path) -> None:
     names = {f"{i}.jpg": str(i).encode() for i in range(400)}
     dataset, partition = make_files(tmp_path / "in", names), partition_of([0] * 400)
