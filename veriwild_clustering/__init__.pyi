@@ -1,6 +1,7 @@
 from .apps.engine.grouping import Grouping as Grouping
 from .apps.engine.grouping import group_images as group_images
 from .clustering.assignment import PartitionModel as PartitionModel
+from .clustering.components import SimilarityComponents as SimilarityComponents
 from .clustering.criteria.clustering import cluster_by as cluster_by
 from .clustering.criteria.conversation import Conversation as Conversation
 from .clustering.criteria.proposals import propose_criteria as propose_criteria
@@ -9,6 +10,8 @@ from .clustering.families.dbscan import eps_knee as eps_knee
 from .clustering.families.dbscan import neighbor_distances as neighbor_distances
 from .clustering.noise import assign_noise as assign_noise
 from .clustering.resampling import rerun as rerun
+from .clustering.similar.groups import SimilarGroups as SimilarGroups
+from .clustering.similar.groups import group_similar as group_similar
 from .clustering.sweep import sweep as sweep
 from .core.dataset import Dataset as Dataset
 from .core.descriptor import Descriptor as Descriptor
@@ -27,6 +30,7 @@ from .descriptors.extraction.extract import extract as extract
 from .descriptors.extraction.handcrafted import handcrafted_descriptors as handcrafted_descriptors
 from .descriptors.mixtures import mix as mix
 from .descriptors.mixtures import mixtures as mixtures
+from .descriptors.pairwise.catalog import similarity as similarity
 from .descriptors.scaling import BlockScaler as BlockScaler
 from .descriptors.spectra import explained_variance as explained_variance
 from .descriptors.text.embedding import embed_texts as embed_texts
@@ -103,10 +107,13 @@ from .reporting.figures.choice import plot_choice as plot_choice
 from .reporting.figures.comparison import plot_agreement as plot_agreement
 from .reporting.figures.comparison import plot_confusion as plot_confusion
 from .reporting.figures.comparison import plot_flow as plot_flow
+from .reporting.figures.curves.thresholds import plot_thresholds as plot_thresholds
+from .reporting.figures.curves.variance import plot_explained_variance as plot_explained_variance
 from .reporting.figures.galleries import plot_gallery as plot_gallery
 from .reporting.figures.maps import plot_map as plot_map
 from .reporting.figures.preparation import plot_preparation as plot_preparation
-from .reporting.figures.variance import plot_explained_variance as plot_explained_variance
+from .reporting.folders.undo import undo_folders as undo_folders
+from .reporting.folders.write import write_folders as write_folders
 from .reporting.pages.cluster_pages import write_cluster_pages as write_cluster_pages
 from .reporting.pages.comparison_page import write_comparison_page as write_comparison_page
 from .reporting.pages.html_report import write_report as write_report

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veriwild_clustering.images import duplicates
+from veriwild_clustering.core.vectors import links
 from veriwild_clustering.images.duplicates import near_duplicate_groups, near_duplicates
 
 
@@ -75,6 +75,6 @@ def test_joining_pairs_in_between_changes_nothing(monkeypatch: pytest.MonkeyPatc
     codes = np.random.default_rng(0).integers(0, 2**14, 1500, dtype=np.uint64)
     hashes = pd.Series([f"{code:016x}" for code in codes])
     expected = near_duplicate_groups(hashes, max_distance=1)
-    monkeypatch.setattr(duplicates, "_MOST_LINKS", 50)
+    monkeypatch.setattr(links, "_MOST_PAIRS", 50)
     pd.testing.assert_frame_equal(near_duplicate_groups(hashes, max_distance=1), expected)
     assert expected["group"].max() > 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, criterion, models, run, train
+from veriwild_clustering.apps import assign, create_dataset, criterion, folders, models, run, train
 from veriwild_clustering.apps.engine import command as engine
 
 __all__ = ["main"]
@@ -23,6 +23,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "assign": assign,
     "criterion": criterion,
     "engine": engine,
+    "folders": folders,
     "train": train,
     "models": models,
 }

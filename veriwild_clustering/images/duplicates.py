@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import canonical_labels
 from veriwild_clustering.core.validation import check_int
+from veriwild_clustering.core.vectors.hamming import visit_near
+from veriwild_clustering.core.vectors.links import Links
 
 __all__ = ["near_duplicate_groups", "near_duplicates"]
 
 _BITS = 64
-_FEW = 64  # hashes among which splitting costs more than comparing all
-_ALL_BITS = np.arange(_BITS, dtype=np.uint64)
 _HASH = r"[0-9a-fA-F]{16}"
-_MOST_LINKS = 2**20  # pairs that are kept before they are joined
-
-_Visit = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]  # later places, earlier, distances
 
 
 def near_duplicates(hashes: Sequence[str] | pd.Series, *, max_distance: int = 4) -> pd.DataFrame:
@@ -127,42 +124,17 @@ def near_duplicate_groups(hashes: Sequence[str] | pd.Series, *, max_distance: in
     max_distance = check_int("max_distance", max_distance, low=0, high=_BITS)
     rows, codes = _codes(pd.Series(hashes, dtype="str"))
     kind, different = pd.factorize(codes)
-    links = _Links(len(different), max_distance)
-    if len(different):
-        _search(different, np.arange(len(different)), _ALL_BITS, n_bands=max_distance + 1, visit=links.add)
+    links = Links(len(different))
+
+    def join(later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
+        near = distance <= max_distance
+        links.add(later[near], earlier[near])
+
+    visit_near(different, max_distance=max_distance, visit=join)
     group, _ = canonical_labels(links.components()[kind])
     size = np.bincount(group)[group]
     table = pd.DataFrame({"group": group.astype(np.int64), "size": size, "row": rows})
     return table[size > 1].sort_values(["group", "row"], ignore_index=True)
-
-
-class _Links:
-    """The components of places that pairs of near ones join; few pairs are kept at a time."""
-
-    def __init__(self, n_places: int, max_distance: int) -> None:
-        self._component, self._max_distance = np.arange(n_places), max_distance
-        self._pairs: list[NDArray[np.int64]] = []
-        self._n_pairs = 0
-
-    def add(self, later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
-        """Take the pairs that are near and not known to be in one component."""
-        pairs = self._component[np.stack([later, earlier])[:, distance <= self._max_distance]]
-        self._pairs.append(pairs[:, pairs[0] != pairs[1]])
-        self._n_pairs += self._pairs[-1].shape[1]
-        if self._n_pairs > _MOST_LINKS:
-            self.components()
-
-    def components(self) -> NDArray[np.int64]:
-        """Return the number of the component of each place."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        one, other = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
-        shape = (len(self._component), len(self._component))
-        graph = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=shape)
-        self._component = connected_components(graph, directed=False)[1].astype(np.int64)[self._component]
-        self._pairs, self._n_pairs = [], 0
-        return self._component
 
 
 def _codes(hashes: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
@@ -182,42 +154,6 @@ def _nearest_earlier(codes: NDArray[np.uint64], max_distance: int) -> tuple[NDAr
     def note(later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
         best[later] = np.minimum(best[later], distance * n_codes + earlier)
 
-    if n_codes:
-        _search(codes, np.arange(n_codes), _ALL_BITS, n_bands=max_distance + 1, visit=note)
+    visit_near(codes, max_distance=max_distance, visit=note)
     distance, place = np.divmod(best, max(1, n_codes))
     return np.where(distance > max_distance, -1, place), distance
-
-
-def _search(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], bits: NDArray[np.uint64], *, n_bands: int, visit: _Visit
-) -> None:
-    """Visit pairs of members that agree in one of the bands into which the bits, all that they may differ in, fall."""
-    bands = [bits[place::n_bands] for place in range(n_bands)]
-    groups = [_agreeing(codes, members, band) for band in bands]
-    if sum(float(sizes @ sizes) for _, sizes in groups) > len(members) ** 2 / 2:
-        _compare(codes, members, np.array([len(members)]), visit)
-        return
-    for band, (together, sizes) in zip(bands, groups, strict=True):
-        many = sizes > _FEW
-        _compare(codes, together[np.repeat(~many, sizes)], sizes[~many], visit)
-        for part in np.split(together[np.repeat(many, sizes)], np.cumsum(sizes[many]))[:-1]:
-            _search(codes, part, np.setdiff1d(bits, band), n_bands=n_bands, visit=visit)
-
-
-def _agreeing(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], band: NDArray[np.uint64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the members sorted into groups that agree in the bits of the band, each in order, and their sizes."""
-    values = codes[members] & np.bitwise_or.reduce(np.uint64(1) << band, initial=np.uint64(0))
-    order = np.argsort(values, kind="stable")
-    return members[order], np.unique(values, return_counts=True)[1]
-
-
-def _compare(codes: NDArray[np.uint64], members: NDArray[np.int64], sizes: NDArray[np.int64], visit: _Visit) -> None:
-    """Compare all members of each group, which lie one behind the other, and visit the pairs with their distances."""
-    rank = np.arange(len(members)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    later = np.arange(len(members))
-    for step in range(1, sizes.max(initial=0)):
-        later = later[rank[later] >= step]
-        row, other = members[later], members[later - step]
-        visit(row, other, np.bitwise_count(codes[row] ^ codes[other]).astype(np.int64))

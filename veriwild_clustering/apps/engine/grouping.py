@@ -107,9 +107,9 @@ def group_images(
     Kneedle; HDBSCAN also in a UMAP of it in ten dimensions made for clustering [1]_. `choose` takes the partition whose
     groups tell most that half of the images tell again ("stable information"). A group of more than a third of the
     images is clustered once more in components of its own, and split if halves of it agree (ARI 0.6). Neither the truth
-    nor the layout has a say. With `n_groups`, k-means and Ward's clustering are told the number, on these components and
-    on those of the standardised vectors, and the partition is taken with which the others agree most. What the sweep and half samples cost, and two or three UMAPs: a minute for a thousand
-    images.
+    nor the layout has a say. With `n_groups`, k-means and Ward's clustering are told the number, on these components
+    and on those of the standardised vectors, and the partition is taken with which the others agree most. What the
+    sweep and half samples cost, and two or three UMAPs: a minute for a thousand images.
 
     References
     ----------

@@ -92,7 +92,7 @@ class ImageStore:
     def __contains__(self, path: str) -> bool:
         archive = self._archive if self.is_zip else None  # outside of `try`: a damaged zip is no set of lost images
         try:
-            return self._file(path).is_file() if archive is None else self._member(path) in archive.members
+            return self.file(path).is_file() if archive is None else self._member(path) in archive.members
         except (DatasetError, OSError):
             return False
 
@@ -120,7 +120,7 @@ class ImageStore:
         """
         if self.is_zip:
             return self._archive.read(self._member(path))
-        file = self._file(path)
+        file = self.file(path)
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             raise FileNotFoundError(f"{path!r} is not a file")
@@ -150,12 +150,28 @@ class ImageStore:
         archive = self._archive if self.is_zip else None  # outside of `try`, as above
         try:
             if archive is None:
-                status = self._file(path).stat()
+                status = self.file(path).stat()
                 return status.st_size, status.st_mtime_ns
             info = archive.members[self._member(path)]
             return info.file_size, info.CRC
         except (DatasetError, OSError, KeyError):
             return None
+
+    def file(self, path: str) -> Path:
+        """Return the file of an image in a folder, symbolic links followed; it need not exist.
+
+        Raises
+        ------
+        DatasetError
+            If the path leaves the location.
+        FileNotFoundError
+            If the path is not under `strip`.
+        """
+        # realpath, not resolve: it is cheaper, and this runs once per image.
+        file = os.path.realpath(self._root_prefix + self._relative(path))
+        if not file.startswith(self._root_prefix):
+            raise DatasetError(f"The path {path!r} leads outside {self.location} through a symbolic link.")
+        return Path(file)
 
     def _relative(self, path: str) -> str:
         relative = safe_path(path)
@@ -164,13 +180,6 @@ class ImageStore:
         if not relative.startswith(f"{self.strip}/"):
             raise FileNotFoundError(f"{path!r} is not under {self.strip!r}")
         return relative[len(self.strip) + 1 :]
-
-    def _file(self, path: str) -> Path:
-        # realpath, not resolve: it is cheaper, and this runs once per image.
-        file = os.path.realpath(self._root_prefix + self._relative(path))
-        if not file.startswith(self._root_prefix):
-            raise DatasetError(f"The path {path!r} leads outside {self.location} through a symbolic link.")
-        return Path(file)
 
     @cached_property
     def _root_prefix(self) -> str:

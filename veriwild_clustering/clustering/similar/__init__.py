@@ -1,0 +1,1 @@
+"""Groups of similar images: read, compare, choose a threshold, merge batches."""

@@ -1,0 +1,132 @@
+"""What a similarity of images is, and the pairs of rows whose similarity reaches a threshold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["Found", "Measure", "TiledMeasure", "equal_rows", "similar_pairs", "similarity_matrix", "small"]
+
+Features = NDArray[Any]
+Rows = NDArray[np.int64]
+
+
+class Found(NamedTuple):
+    """Pairs that reach the threshold, and how many pairs were computed to find them."""
+
+    rows: Rows
+    others: Rows
+    similarities: NDArray[np.float64]
+    n_compared: int
+
+
+class Measure(Protocol):
+    """A similarity in [0, 1]: symmetric, and 1 where the features of two images are equal."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def sees(self) -> str:
+        """What it tells apart, in a few words."""
+
+    def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
+        """Return what is compared, one row per RGB image."""
+
+    def describe(self, features: Features) -> NDArray[np.float32]:
+        """Return the features, or a summary of them, as vectors; NaN where there is nothing to compare."""
+
+    def pairs(self, features: Features, rows: Rows, *, threshold: float, tile: int, n_jobs: int) -> Iterator[Found]:
+        """Yield every pair of the given rows whose similarity is at least the threshold, once."""
+
+
+class TiledMeasure:
+    """A measure that compares the rows of two tiles of the features at a time."""
+
+    most_rows = 1024  # of a tile: what is prepared of it stays small
+
+    def prepare(self, features: Features) -> Any:
+        """Return what comparing needs of the rows of a tile."""
+        raise NotImplementedError
+
+    def compare(self, left: Any, right: Any, *, threshold: float, same: bool) -> Found:
+        """Return the pairs of two tiles, of equal tiles only those of a row and an earlier one."""
+        raise NotImplementedError
+
+    def pairs(self, features: Features, rows: Rows, *, threshold: float, tile: int, n_jobs: int) -> Iterator[Found]:
+        """Yield every pair of the given rows whose similarity is at least the threshold, once."""
+        from joblib import Parallel, delayed
+
+        step = min(tile, self.most_rows)
+        tiles = [rows[start : start + step] for start in range(0, len(rows), step)]
+        jobs = ((a, b) for a in range(len(tiles)) for b in range(a + 1))
+        work = (delayed(self._tile)(features, tiles[a], tiles[b], threshold, a == b) for a, b in jobs)
+        yield from Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")(work)
+
+    def _tile(self, features: Features, rows: Rows, others: Rows, threshold: float, same: bool) -> Found:  # noqa: FBT001
+        left = self.prepare(np.asarray(features[rows]))
+        right = left if same else self.prepare(np.asarray(features[others]))
+        found = self.compare(left, right, threshold=threshold, same=same)
+        return Found(rows[found.rows], others[found.others], found.similarities, found.n_compared)
+
+
+def equal_rows(features: Features, rows: Rows) -> NDArray[np.int64]:
+    """Return a number per row, the same for rows whose features are equal."""
+    digests = [hashlib.blake2b(np.ascontiguousarray(features[row]).tobytes(), digest_size=16).digest() for row in rows]
+    return pd.factorize(np.array(digests, dtype=object))[0].astype(np.int64)
+
+
+def similar_pairs(
+    measure: Measure,
+    features: Features,
+    rows: Rows,
+    *,
+    threshold: float,
+    tile: int = 1024,
+    n_jobs: int = 1,
+) -> Iterator[Found]:
+    """Yield every pair of rows, in ascending order, that reaches the threshold; equal features are compared once."""
+    kind = equal_rows(features, rows)
+    order = np.argsort(kind, kind="stable")
+    sizes = np.bincount(kind, minlength=0)
+    starts = np.cumsum(sizes) - sizes
+    first = rows[order[starts]]
+    for members in np.split(rows[order], starts[1:]):
+        if len(members) > 1:
+            later, earlier = np.tril_indices(len(members), -1)
+            yield Found(members[later], members[earlier], np.ones(len(later)), 0)
+    for found in measure.pairs(features, np.sort(first), threshold=threshold, tile=tile, n_jobs=n_jobs):
+        left, right = (kind[np.searchsorted(rows, ends)] for ends in (found.rows, found.others))
+        each = sizes[left] * sizes[right]
+        pair = np.repeat(np.arange(len(left)), each)
+        within = np.arange(len(pair)) - np.repeat(np.cumsum(each) - each, each)
+        one = rows[order[starts[left[pair]] + within // sizes[right[pair]]]]
+        other = rows[order[starts[right[pair]] + within % sizes[right[pair]]]]
+        yield Found(one, other, found.similarities[pair], found.n_compared)
+
+
+def similarity_matrix(measure: Measure, features: Features, rows: Rows, *, n_jobs: int = 1) -> NDArray[np.float64]:
+    """Return the similarities of all pairs of rows, in ascending order, shape (n_rows, n_rows)."""
+    matrix = np.zeros((len(rows), len(rows)))
+    np.fill_diagonal(matrix, 1)
+    for found in similar_pairs(measure, features, rows, threshold=0.0, n_jobs=n_jobs):
+        one, other = np.searchsorted(rows, found.rows), np.searchsorted(rows, found.others)
+        matrix[one, other] = matrix[other, one] = found.similarities
+    return matrix
+
+
+def small(image: NDArray[np.uint8], side: int, *, grey: bool) -> NDArray[np.uint8]:
+    """Return an image as a square, grey or RGB."""
+    import cv2
+
+    shrinks = min(image.shape[:2]) >= side
+    square: NDArray[Any] = image
+    if image.shape[:2] != (side, side):
+        square = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) if grey else square, dtype=np.uint8)

@@ -1,0 +1,1 @@
+"""Figures of one or more curves over a parameter."""
