@@ -14,22 +14,23 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-SIDE = (64, 64)
+SIDES = {"SSIM": 64, "TM": 64, "imagehash": 64, "minhash": 128, "ORB": 128}  # of the squares that ours compares
 
 
 def main(folder: str, method: str, threshold: str, what: str) -> None:
+    size = (SIDES[method],) * 2
     clusteror = importlib.import_module("clusterimg.Clusteror")
     functions = importlib.import_module("clusterimg.helper_functions")
     paths = sorted(str(path) for path in Path(folder).iterdir())
-    one = clusteror.Clusteror(folder, method, len(paths), threshold=float(threshold), size=SIDE)
+    one = clusteror.Clusteror(folder, method, len(paths), threshold=float(threshold), size=size)
     if what == "pairs":
-        features = functions.get_image_features(method, paths, SIDE, (1.0, 1.0))
+        features = functions.get_image_features(method, paths, size, (1.0, 1.0))
         answer: Any = [_similarity(functions, method, features, pair) for pair in combinations(paths, 2)]
         own = _similarity(functions, method, features, (paths[0], paths[0]))
         print(json.dumps({"similarities": answer, "own": own}))
         return
     moments = [(perf_counter(), process_time())]
-    functions.get_image_features(method, paths, SIDE, (1.0, 1.0))
+    functions.get_image_features(method, paths, size, (1.0, 1.0))
     moments.append((perf_counter(), process_time()))
     found = one.calculate_batch_similarity(0, paths)  # which makes the features again
     moments.append((perf_counter(), process_time()))
