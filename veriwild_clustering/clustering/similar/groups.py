@@ -110,7 +110,7 @@ def group_similar(
         similar, or "average": groups join as long as the mean similarity of their images reaches the threshold.
     merge : str, default="exact"
         "exact": the groups of the whole, whatever the batches. "representatives": the first image of each group of a
-        batch meets those of other batches, fewer pairs; what is lost is estimated. For components alone.
+        batch meets those of other batches, fewer images; what is lost is estimated. For components alone.
     metric : str, default="cosine"
         How vectors are compared: "cosine" or "euclidean", see `SimilarityComponents`.
     batch_size : int, optional

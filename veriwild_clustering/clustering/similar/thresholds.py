@@ -19,7 +19,6 @@ _MOST_IMAGES = 1_000
 _CHANCE_IMAGES = 150
 _CHANCE = 0.99  # quantile of the similarities of any two images
 _FEWEST_IMAGES = 3
-_FALLBACK = 0.95
 _WINDOW = 0.05
 _STEPS = 100
 _SHOWN = 5
@@ -37,17 +36,17 @@ class Choice:
 def choose_threshold(compared: Compared, *, random_state: int, n_jobs: int) -> Choice:
     """Return the threshold where lowering it adds the fewest pairs in proportion, on a sample of the images."""
     rng = np.random.default_rng(random_state)
-    rows = compared.rows
+    rows, strict = compared.rows, compared.measure.strict
     sample = np.sort(rng.choice(rows, size=min(len(rows), _MOST_IMAGES), replace=False))
     if len(sample) < _FEWEST_IMAGES:
-        reason = f"Fewer than {_FEWEST_IMAGES} images can be compared, too few to choose a threshold from: {_FALLBACK}."
-        return Choice(_FALLBACK, reason, _curve(sample, [], np.array([_FALLBACK, 1.0]), n_images=len(rows)))
+        reason = f"Fewer than {_FEWEST_IMAGES} images can be compared, too few to choose a threshold from: {strict}."
+        return Choice(strict, reason, _curve(sample, [], np.array([strict, 1.0]), n_images=len(rows)))
     low = _chance(compared, rng.choice(sample, size=min(len(sample), _CHANCE_IMAGES), replace=False), n_jobs=n_jobs)
     thresholds = np.unique(np.append(np.linspace(low, 1, _STEPS + 1), 1.0))
     found = list(similar_pairs(compared.measure, compared.features, sample, threshold=low, n_jobs=n_jobs))
     curve = _curve(sample, found, thresholds, n_images=len(rows))
     similarities = np.sort(np.concatenate([np.empty(0), *(one.similarities for one in found)]))
-    threshold, reason = _flattest(similarities, low)
+    threshold, reason = _flattest(similarities, low, strict=strict)
     of = "all" if len(sample) == len(rows) else f"a sample of {len(sample):,} of {len(rows):,}"
     return Choice(threshold, f"{reason} Looked at in {of} images.", curve)
 
@@ -59,7 +58,7 @@ def _chance(compared: Compared, sample: NDArray[np.int64], *, n_jobs: int) -> fl
     return float(min(np.quantile(values, _CHANCE), (np.median(values) + 1) / 2, 1 - 2 * _WINDOW))
 
 
-def _flattest(similarities: NDArray[np.float64], low: float) -> tuple[float, str]:
+def _flattest(similarities: NDArray[np.float64], low: float, *, strict: float) -> tuple[float, str]:
     """Return the middle of the window over which the logarithm of the number of pairs grows least, with the reason."""
     width = min(_WINDOW, (1 - low) / 4)
     bottoms = np.linspace(low, 1 - width, _STEPS)
@@ -67,18 +66,18 @@ def _flattest(similarities: NDArray[np.float64], low: float) -> tuple[float, str
     all_above = len(similarities) - np.searchsorted(similarities, bottoms)
     usable = above >= 1
     if not usable.any():
-        return _FALLBACK, (
+        return strict, (
             f"No two images are similar by {1 - width:.2f} or more, so nothing tells where similar begins: the strict "
-            f"{_FALLBACK} is taken."
+            f"{strict} is taken."
         )
     growth = np.full(len(bottoms), np.inf)
     growth[usable] = np.log((all_above[usable] + 1) / (above[usable] + 1))
     flattest = np.flatnonzero(growth <= growth.min() + 1e-12)
     best = int(flattest[len(flattest) // 2])
     if best == 0:
-        return _FALLBACK, (
+        return strict, (
             f"The number of similar pairs grows without a break as the threshold falls, so there is no gap between "
-            f"similar images and others: the strict {_FALLBACK} is taken."
+            f"similar images and others: the strict {strict} is taken."
         )
     threshold = round(float(bottoms[best] + width / 2), 4)
     return threshold, (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.vectors.hamming import pairs_within
 from veriwild_clustering.descriptors.pairwise.measure import Features, Found, Rows, small
 
 __all__ = ["CornerSimilarity"]
@@ -19,7 +20,6 @@ _N_HASHES = 128
 _SIDE, _GRID = 128, 16
 _N_CORNERS = 100
 _KEPT_BITS = 2**24 - 1  # of each hash: what float32 holds exactly
-_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class CornerSimilarity:
 
     name: str = "minhash"
     sees: str = "where corners lie"
+    strict: float = 0.7
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return the MinHash signatures."""
@@ -52,19 +53,16 @@ class CornerSimilarity:
     def pairs(self, features: Features, rows: Rows, *, threshold: float, tile: int, n_jobs: int) -> Iterator[Found]:
         """Yield all pairs that agree often enough: those that differ d times agree in one of d + 1 bands."""
         del tile, n_jobs  # half a KiB per image
-        signatures = np.asarray(features[rows])
+        signatures = np.ascontiguousarray(features[rows])
         needed = ceil(_N_HASHES * threshold - 1e-9)
-        if needed == 0:
-            yield from _matches(signatures, rows, np.arange(len(rows)), np.array([len(rows)]), needed=0, bands=None)
-            return
-        bands = np.array_split(np.arange(_N_HASHES), _N_HASHES - needed + 1)
-        for place, band in enumerate(bands):
-            _, value = np.unique(np.ascontiguousarray(signatures[:, band]), axis=0, return_inverse=True)
-            order = np.argsort(value, kind="stable")
-            sizes = np.bincount(value)
-            many = sizes > 1
-            members = order[np.repeat(many, sizes)]
-            yield from _matches(signatures, rows, members, sizes[many], needed=needed, bands=bands[:place])
+        edges = np.linspace(0, _N_HASHES, min(_N_HASHES, _N_HASHES - needed + 1) + 1).astype(np.int64)
+        groups = [_agreeing(signatures[:, start:stop]) for start, stop in pairwise(edges)]
+        if needed == 0 or sum(float(sizes @ sizes) for _, sizes in groups) > len(rows) ** 2 / 2:
+            groups = [(np.arange(len(rows)), np.array([len(rows)]))]  # bands would spare nothing
+        for place, (members, sizes) in enumerate(groups):
+            starts = np.append(0, np.cumsum(sizes))
+            one, other, counts, n_compared = _matches(signatures, members, starts, needed, edges[: place + 1])
+            yield Found(rows[one], rows[other], counts / _N_HASHES, int(n_compared))
 
 
 def _minhash() -> Any:
@@ -75,20 +73,46 @@ def _minhash() -> Any:
     return MinHash
 
 
-def _matches(
-    signatures: Features, rows: Rows, members: Rows, sizes: Rows, *, needed: int, bands: list[Rows] | None
-) -> Iterator[Found]:
-    """Yield the pairs within groups that agree often enough and did not come up in an earlier band."""
-    for later, earlier in pairs_within(members, sizes):
-        for start in range(0, len(later), _CHUNK):
-            one, other = later[start : start + _CHUNK], earlier[start : start + _CHUNK]
-            agree = signatures[one] == signatures[other]
-            counts = agree.sum(axis=1)
-            seen = np.zeros(len(one), dtype=bool)
-            for band in bands or []:
-                seen |= agree[:, band].all(axis=1)
-            near = (counts >= needed) & ~seen
-            yield Found(rows[one[near]], rows[other[near]], counts[near] / _N_HASHES, int((~seen).sum()))
+def _agreeing(part: Features) -> tuple[Rows, Rows]:
+    """Return the rows in groups that agree in all columns, those of one row left out, and the sizes of groups."""
+    _, value = np.unique(np.ascontiguousarray(part), axis=0, return_inverse=True)
+    sizes = np.bincount(value.ravel())
+    order = np.argsort(value.ravel(), kind="stable")
+    return order[np.repeat(sizes > 1, sizes)], sizes[sizes > 1]
+
+
+@njit(nogil=True, cache=True)
+def _matches(signatures, members, starts, needed, edges):  # type: ignore[no-untyped-def]
+    """Return the pairs within groups that agree often enough and in no band before, and how many were compared."""
+    rows, others, counts, n_compared = [0], [0], [0], 0
+    for group in range(len(starts) - 1):
+        for i in range(starts[group] + 1, starts[group + 1]):
+            for j in range(starts[group], i):
+                one, other = signatures[members[i]], signatures[members[j]]
+                if _agree_before(one, other, edges):
+                    continue
+                n_compared += 1
+                count = 0
+                for k in range(len(one)):
+                    count += one[k] == other[k]
+                if count >= needed:
+                    rows.append(members[i])
+                    others.append(members[j])
+                    counts.append(count)
+    return np.array(rows[1:]), np.array(others[1:]), np.array(counts[1:]), n_compared
+
+
+@njit(nogil=True, cache=True)
+def _agree_before(one, other, edges):  # type: ignore[no-untyped-def]
+    for band in range(len(edges) - 1):
+        equal = True
+        for k in range(edges[band], edges[band + 1]):
+            if one[k] != other[k]:
+                equal = False
+                break
+        if equal:
+            return True
+    return False
 
 
 def _cells(image: NDArray[np.uint8]) -> NDArray[np.int64]:

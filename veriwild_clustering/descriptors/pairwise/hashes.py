@@ -21,6 +21,7 @@ class HashSimilarity:
     """1 − the Hamming distance of two hashes / their bits; hashes that cannot be near are not compared."""
 
     name: str
+    strict: float = 0.95
 
     @property
     def sees(self) -> str:

@@ -31,6 +31,7 @@ class KeypointSimilarity(TiledMeasure):
 
     name: str = "orb"
     sees: str = "the same details, shifted or turned"
+    strict: float = 0.4
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return the number of keypoints and their descriptors as words of 64 bits."""

@@ -36,6 +36,10 @@ class Measure(Protocol):
     def sees(self) -> str:
         """What it tells apart, in a few words."""
 
+    @property
+    def strict(self) -> float:
+        """A threshold that copies of an image reach and few other images do, for where none can be chosen."""
+
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return what is compared, one row per RGB image."""
 
@@ -65,12 +69,16 @@ class TiledMeasure:
 
         step = min(tile, self.most_rows)
         tiles = [rows[start : start + step] for start in range(0, len(rows), step)]
-        jobs = ((a, b) for a in range(len(tiles)) for b in range(a + 1))
-        work = (delayed(self._tile)(features, tiles[a], tiles[b], threshold, a == b) for a, b in jobs)
+        work = (
+            delayed(self._tile)(features, tiles[a], tiles[b], left, threshold)
+            for a in range(len(tiles))
+            for left in [self.prepare(np.asarray(features[tiles[a]]))]
+            for b in range(a + 1)
+        )
         yield from Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")(work)
 
-    def _tile(self, features: Features, rows: Rows, others: Rows, threshold: float, same: bool) -> Found:  # noqa: FBT001
-        left = self.prepare(np.asarray(features[rows]))
+    def _tile(self, features: Features, rows: Rows, others: Rows, left: Any, threshold: float) -> Found:
+        same = rows is others
         right = left if same else self.prepare(np.asarray(features[others]))
         found = self.compare(left, right, threshold=threshold, same=same)
         return Found(rows[found.rows], others[found.others], found.similarities, found.n_compared)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Similarity = Callable[[Floats, Floats, Floats], Floats]
 """The similarity from the inner products of pairs and the norms of their rows; it rises with the inner product."""
 
-_FEW = 1 / 16  # of the pairs of a tile: so many are computed one by one
+_FEW = 1 / 500  # of the pairs of a tile: so many cost less one by one than a matrix product
 _CHUNK_BYTES = 2**24
 
 

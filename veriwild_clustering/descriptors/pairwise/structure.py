@@ -35,6 +35,7 @@ class StructuralSimilarity(TiledMeasure):
 
     name: str = "ssim"
     sees: str = "structure, pixel by pixel"
+    strict: float = 0.9
     most_rows = 512
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:

@@ -27,6 +27,7 @@ class TemplateSimilarity(TiledMeasure):
 
     name: str = "template"
     sees: str = "the same pixels"
+    strict: float = 0.97
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return RGB squares."""

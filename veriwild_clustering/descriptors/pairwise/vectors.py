@@ -21,6 +21,7 @@ class VectorSimilarity(TiledMeasure):
 
     name: str
     metric: str = "cosine"
+    strict: float = 0.95
 
     @property
     def sees(self) -> str:

@@ -73,7 +73,7 @@ def plot_thresholds(groups: SimilarGroups, *, title: str | None = None) -> go.Fi
         title=title or f"{groups.partition.algorithm}: groups by threshold, {n_images:,} images looked at",
         template="plotly_white", font={"color": INK}, height=420, margin={"l": 60, "r": 20, "t": 70, "b": 60},
         xaxis={"title": "least similarity of similar images"},
-        yaxis={"title": "number (log scale above 1)", "type": "log", "dtick": 1},
+        yaxis={"title": "number (log scale)", "type": "log", "dtick": 1},
         legend={"orientation": "h", "y": -0.25},
     )  # fmt: skip
     return figure
