@@ -1,4 +1,4 @@
-"""What strangers send: paths that lead outside, files that are no images, filters that are code, numbers that are not."""
+"""What strangers send: paths that lead outside, files that are no images, filters that are code, no numbers."""
 
 from __future__ import annotations
 
