@@ -42,8 +42,17 @@ export class Cloud {
   // coordinates: Uint16Array of n x dims steps.
   setPlaces(coordinates, dims) {
     const n = coordinates.length / dims, places = new Uint16Array(4 * n);
-    for (let i = 0; i < n; i++) {
-      for (let axis = 0; axis < 3; axis++) places[4 * i + axis] = axis < dims ? coordinates[dims * i + axis] : 32767;
+    for (let axis = 0; axis < 3; axis++) {
+      let low = 65534, high = 0;
+      for (let at = axis; axis < dims && at < coordinates.length; at += dims) {
+        const step = coordinates[at];
+        if (step !== NOWHERE) { low = Math.min(low, step); high = Math.max(high, step); }
+      }
+      const shift = (65534 - low - high) >> 1;  // to the middle: one scale for all axes leaves the narrow ones at the edge
+      for (let i = 0; i < n; i++) {
+        const step = axis < dims ? coordinates[dims * i + axis] : 32767;
+        places[4 * i + axis] = axis < dims && step !== NOWHERE ? step + shift : step;
+      }
     }
     Object.assign(this, { n, dims, steps: places });
     this.#fill(this.places, "a_place", places, (gl, at) => gl.vertexAttribPointer(at, 3, gl.UNSIGNED_SHORT, true, 8, 0));

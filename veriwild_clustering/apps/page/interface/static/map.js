@@ -93,12 +93,12 @@ async function select(row) {
 
 function drawLegend() {
   const isNumber = legend.kind === "number";
-  $(".ramp").hidden = !isNumber; $(".legend").hidden = isNumber;
+  $(".ramp").hidden = !isNumber;
   for (const name of ["#all", "#none"]) $(name).hidden = isNumber;
   if (isNumber) {
     const written = value => value === null || value === undefined ? "?" : Number(value.toPrecision(4)).toLocaleString("en");
-    $(".ramp").style.setProperty("--ramp", gradient());
-    $(".ramp span").textContent = written(legend.low); $(".ramp span + span").textContent = written(legend.high);
+    $(".ramp").style.setProperty("--ramp", gradient(legend.stops));
+    $(".ramp span").textContent = `≤ ${written(legend.low)}`; $(".ramp span + span").textContent = `≥ ${written(legend.high)}`;
   }
   $(".legend").replaceChildren(...legend.entries.map(({ code, label, color, count }) => {
     const item = document.createElement("li"), line = document.createElement("label"), box = document.createElement("input");
@@ -144,14 +144,17 @@ function options(select, entries) {
   if (entries.some(entry => entry.value === before)) select.value = before;
 }
 
+const layoutName = (name, dims) => `${name.startsWith("umap") ? "UMAP" : name.startsWith("pca") ? "PCA" : name}, ${dims} dimensions`;
+
 // Partitions come and go while the page is open: the list is read anew whenever the map comes into sight.
 async function loadChoices() {
   const [dataset, { items }] = await Promise.all([fetchJson("dataset"), fetchJson("partitions?limit=500")]);
-  const clusterings = items.map(({ id, name }) => ({ value: new URLSearchParams({ by: "cluster", partition: id }).toString(), label: name }));
+  const clusterings = items.map(({ id, name, version }) => (
+    { value: new URLSearchParams({ by: "cluster", partition: id }).toString(), label: version > 1 ? `${name}, version ${version}` : name }));
   const columns = dataset.columns.filter(({ kind }) => kind !== "text")
     .map(({ name }) => ({ value: new URLSearchParams({ by: name }).toString(), label: name.replaceAll("_", " ") }));
-  options($("#layout"), dataset.layouts.map(({ name, n_dims }) => ({ value: name, label: `${name}, ${n_dims} dimensions` })));
-  options($("#by"), [...clusterings, ...columns]);
+  options($("#layout"), dataset.layouts.map(({ name, n_dims }) => ({ value: name, label: layoutName(name, n_dims) })));
+  options($("#by"), [...clusterings, ...columns, { value: "by=outlier_score", label: "outlier score" }]);
   $("footer").textContent = `${dataset.n_images.toLocaleString("en")} images. Distances on a map show who is near whom, not how far apart groups are.`;
 }
 

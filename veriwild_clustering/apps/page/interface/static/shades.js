@@ -1,8 +1,6 @@
 // From the colours of a legend to what the screen shows, on light and on dark paper.
 
-// Stops of cividis, which grows evenly lighter for all eyes.
-const RAMP = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
-const CODES = 65536;
+const CODES = 65536, OPAQUE = 215, FAINT = 150;
 
 export const cssColor = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const parts = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
@@ -16,23 +14,24 @@ function onPaper(color) {
 }
 
 export const tone = color => `rgb(${onPaper(color)})`;
-export const gradient = () => `linear-gradient(to right, ${RAMP.join(", ")})`;
+export const gradient = stops => `linear-gradient(to right, ${stops.join(", ")})`;
 
-function onRamp(share) {
-  const at = share * (RAMP.length - 1), i = Math.min(RAMP.length - 2, Math.floor(at));
-  const [from, to] = [parts(RAMP[i]), parts(RAMP[i + 1])];
+function between(stops, share) {
+  const at = share * (stops.length - 1), i = Math.min(stops.length - 2, Math.floor(at));
+  const [from, to] = [stops[i], stops[i + 1]];
   return from.map((part, axis) => Math.round(part + (to[axis] - part) * (at - i)));
 }
 
 // Four bytes per code; 0 is noise or unknown. Hidden codes have alpha 0.
 export function palette(legend, hidden) {
   const bytes = new Uint8Array(4 * CODES);
-  bytes.set([...parts(cssColor("--noise")), hidden.has(0) ? 0 : 150]);
+  bytes.set([...parts(cssColor("--noise")), hidden.has(0) ? 0 : FAINT]);
   if (legend.kind === "number") {
-    for (let code = 1; code < CODES; code++) bytes.set([...onRamp(Math.min(1, (code - 1) / Math.max(1, legend.steps - 1))), 215], 4 * code);
+    const stops = legend.stops.map(parts);
+    for (let code = 1; code < CODES; code++) bytes.set([...between(stops, (code - 1) / (CODES - 2)), OPAQUE], 4 * code);
   }
   for (const { code, color } of legend.entries) {
-    if (code) bytes.set([...onPaper(color), hidden.has(code) ? 0 : 215], 4 * code);
+    if (code) bytes.set([...onPaper(color), hidden.has(code) ? 0 : OPAQUE], 4 * code);
   }
   return bytes;
 }
