@@ -1,6 +1,10 @@
 from .apps.engine.grouping import Grouping as Grouping
 from .apps.engine.grouping import group_images as group_images
 from .clustering.assignment import PartitionModel as PartitionModel
+from .clustering.editing import mark_outliers as mark_outliers
+from .clustering.editing import merge_clusters as merge_clusters
+from .clustering.editing import rename_cluster as rename_cluster
+from .clustering.editing import unmark_outliers as unmark_outliers
 from .clustering.families.dbscan import eps_knee as eps_knee
 from .clustering.families.dbscan import neighbor_distances as neighbor_distances
 from .clustering.noise import assign_noise as assign_noise

@@ -191,4 +191,4 @@ def _ordered_names(names: Sequence[str], order: NDArray[np.int64]) -> tuple[str,
     return tuple(names[cluster] for cluster in order) if any(names) else ()
 
 
-_NOT_IN_NAME = frozenset({"random_state", "approximation"})
+_NOT_IN_NAME = frozenset({"random_state", "approximation", "edits"})
