@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from veriwild_clustering.apps.page.interface.asking import kindly
 from veriwild_clustering.apps.page.interface.fragments import fill
-from veriwild_clustering.apps.page.interface.look import style_sheet, theme
+from veriwild_clustering.apps.page.interface.look import STATIC, style_sheet, theme
 from veriwild_clustering.apps.page.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ def build_interface(workspace: Workspace) -> Blocks:
 
 
 def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
-    """Return the application with the page at `/` and the files of the map under `/static`."""
+    """Return the application with the page at `/` and the files of the map under `/map`."""
+    from fastapi.staticfiles import StaticFiles
     from gradio import mount_gradio_app
 
     options: dict[str, Any] = {
         "theme": theme(), "css": style_sheet(), "max_file_size": _MAX_UPLOAD, "footer_links": [],
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
+    application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all
     return mount_gradio_app(application, build_interface(workspace), path="/", **options)

@@ -12,6 +12,7 @@ __all__ = ["edit_text", "figures_of", "number_text", "partition_facts", "profile
 
 _MAX_COLUMNS = 6
 _MAX_VALUES = 4
+_NOT_SHOWN = frozenset({"folder", "path"})
 _LANGUAGE = language_of("en")
 
 
@@ -67,7 +68,8 @@ def figures_of(card: ClusterCard) -> list[tuple[str, str]]:
 
 
 def profile_bars(profile: list[AttributeProfile]) -> list[dict[str, Any]]:
-    """Return the attributes of a cluster as groups of bars, the most frequent values of each."""
+    """Return the attributes that tell a cluster from all images best, the most frequent values of each."""
+    telling = sorted((one for one in profile if one.values and one.column not in _NOT_SHOWN), key=_plainness)
     return [
         {
             "name": _LANGUAGE.attribute(attribute.column),
@@ -80,5 +82,10 @@ def profile_bars(profile: list[AttributeProfile]) -> list[dict[str, Any]]:
                 for one in sorted(attribute.values, key=lambda one: -one.share)[:_MAX_VALUES]
             ],
         }
-        for attribute in profile[:_MAX_COLUMNS]
+        for attribute in telling[:_MAX_COLUMNS]
     ]
+
+
+def _plainness(attribute: AttributeProfile) -> float:
+    """Return how little an attribute differs from all images: minus its largest difference of shares."""
+    return -max(abs(one.share - one.overall_share) for one in attribute.values)
