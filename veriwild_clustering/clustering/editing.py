@@ -1,4 +1,4 @@
-"""A partition corrected by hand: clusters named and merged, images marked as outliers; each correction is remembered."""
+"""A partition corrected by hand: clusters named and merged, images marked as outliers; each step is remembered."""
 
 from __future__ import annotations
 

@@ -28,8 +28,10 @@ _STAGE, _LOCK = ".partial", ".lock"
 
 
 @contextmanager
-def write_atomically(path: str | Path) -> Iterator[Path]:
+def write_atomically(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error, what was written there becomes `path`.
+
+    What is not `durable`, such as a cache, is not pushed to the disk: a machine that loses its power may lose it.
 
     Raises
     ------
@@ -48,7 +50,8 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     with clear_errors(target), _temporary(target) as temporary:
         yield temporary
-        _sync(temporary)
+        if durable:
+            _sync(temporary)
         temporary.replace(target)
 
 

@@ -6,7 +6,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,15 @@ from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.storage.atomic import create_atomically
 from veriwild_clustering.core.validation import DatasetError, check_int, reason_of
 
-__all__ = ["BROKEN", "PartitionContents", "PartitionLibrary", "VersionConflictError", "read_arrays", "write_arrays"]
+__all__ = [
+    "BROKEN",
+    "PartitionContents",
+    "PartitionLibrary",
+    "VersionConflictError",
+    "read_arrays",
+    "read_meta",
+    "write_arrays",
+]
 
 BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 _FORMAT = 1
@@ -51,7 +60,15 @@ def write_arrays(path: Path, meta: Mapping[str, Any], contents: PartitionContent
     arrays: dict[str, Any] = {f"state/{name}": value for name, value in contents.state.items()}
     labels = contents.labels.astype(np.min_scalar_type(-int(contents.labels.max(initial=0)) - 1))
     # Not compressed: confidence does not get much smaller, and compressing takes many times as long as writing.
-    np.savez(path, meta=np.array(json.dumps(meta, default=str)), labels=labels, confidence=contents.confidence, **arrays)
+    np.savez(
+        path, meta=np.array(json.dumps(meta, default=str)), labels=labels, confidence=contents.confidence, **arrays
+    )
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Return what `write_arrays` wrote beside the arrays, without reading those."""
+    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+        return dict(json.loads(str(file["meta"])))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], PartitionContents]:
@@ -174,11 +191,8 @@ class PartitionLibrary:
         DatasetError
             If the file is damaged, or of another number of images.
         """
-        asked = self.current(name) if version is None else check_int("version", version, low=1)
-        file = self._file(name, asked)
-        if not file.is_file():
-            raise KeyError(f"There is no version {asked} of the partition {name!r}.")
-        try:
+        file = self._existing(name, version)
+        with _named(file):
             meta, contents = read_arrays(file)
             if meta["format"] != _FORMAT or contents.labels.shape != (len(descriptor),):
                 raise ValueError(f"it is of {len(contents.labels)} images, or of another format")
@@ -192,10 +206,19 @@ class PartitionLibrary:
                 cluster_names=meta["cluster_names"],
                 seconds=meta["seconds"],
             )
-        except BROKEN as error:
-            raise DatasetError(
-                f"{file} is damaged: {reason_of(error)}. Remove it, and version {asked - 1} counts again."
-            ) from error
+
+    def space_of(self, name: str, *, version: int | None = None) -> str:
+        """Return the name of the descriptor that a version is of; raises as `read` does."""
+        file = self._existing(name, version)
+        with _named(file):
+            return str(read_meta(file)["descriptor"])
+
+    def _existing(self, name: str, version: int | None) -> Path:
+        asked = self.current(name) if version is None else check_int("version", version, low=1)
+        file = self._file(name, asked)
+        if not file.is_file():
+            raise KeyError(f"There is no version {asked} of the partition {name!r}.")
+        return file
 
     def _file(self, name: str, version: int) -> Path:
         return self.folder / _checked_name(name) / f"{version:06d}.npz"
@@ -206,6 +229,16 @@ class PartitionLibrary:
             return []
         found = (_VERSION.fullmatch(entry.name) for entry in folder.iterdir())
         return [int(match[1]) for match in found if match]
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say which file it is that cannot be read."""
+    try:
+        yield
+    except BROKEN as error:
+        reason = reason_of(error)
+        raise DatasetError(f"{file} is damaged: {reason}. Remove it, and the version before counts again.") from error
 
 
 def _checked_name(name: str) -> str:

@@ -1,0 +1,63 @@
+"""Outliers: the most abnormal images with the reasons."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from veriwild_clustering.apps.page.services.schemas import Model, plain_value
+from veriwild_clustering.apps.page.workspace import Workspace
+from veriwild_clustering.clustering.editing import marked_outliers
+
+__all__ = ["OutlierPage", "outlier_page"]
+
+
+class OutlierItem(Model):
+    """An abnormal image."""
+
+    row: int
+    path: str
+    score: float | None
+    is_outlier: bool
+    reason: str
+    marked: bool = Field(description="Whether it was marked by hand.")
+    cluster: int
+
+
+class OutlierPage(Model):
+    """A part of the outliers, the most abnormal first."""
+
+    total: int
+    items: list[OutlierItem]
+    n_outliers: int = Field(description="Images that are flagged.")
+    source: str = Field(description="Where the scores come from.")
+
+
+def outlier_page(
+    workspace: Workspace, *, offset: int, limit: int, min_score: float | None = None, partition: str = ""
+) -> OutlierPage:
+    """Return the flagged images; with `min_score` all with that score or more, flagged or not."""
+    name = partition or workspace.default_partition
+    shown, found = workspace.partition(name), workspace.outliers(name)
+    ranking = found.ranking
+    chosen = found.is_outlier if min_score is None else np.nan_to_num(found.scores, nan=-np.inf) >= min_score
+    ranking = ranking[chosen[ranking]]
+    marked, paths = marked_outliers(shown), workspace.dataset.images["path"]
+    rows = ranking[offset : offset + limit].tolist()
+    return OutlierPage(
+        total=len(ranking),
+        items=[
+            OutlierItem(
+                row=row,
+                path=str(paths.iloc[row]),
+                score=plain_value(found.scores[row]),
+                is_outlier=bool(found.is_outlier[row]),
+                reason=str(found.reasons[row]),
+                marked=bool(np.isin(row, marked)),
+                cluster=int(shown.labels[row]),
+            )
+            for row in rows
+        ],
+        n_outliers=int(found.is_outlier.sum()),
+        source=found.source,
+    )
