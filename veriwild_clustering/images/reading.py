@@ -103,8 +103,8 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
         yield image
 
 
-def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the image that a file holds: upright, RGB, of several the first.
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, reduced_to: int | None = None) -> Image.Image:
+    """Return the image that a file holds: upright, RGB, of several the first; at most `reduced_to` pixels of it.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if not data:
         raise BadImageError("empty", "the file has zero bytes")
     with _opened(data, max_pixels=max_pixels) as image:
-        return upright(image)
+        return upright(image, max_pixels=reduced_to)
 
 
 @contextmanager

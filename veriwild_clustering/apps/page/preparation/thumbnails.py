@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
+
+from joblib import cpu_count
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.storage.atomic import write_atomically
@@ -45,7 +47,7 @@ class Thumbnails:
     def __init__(self, dataset: Dataset, folder: Path, *, max_bytes: int = _MAX_BYTES) -> None:
         self._dataset, self._folder, self._max_bytes = dataset, folder, max_bytes
         self._paths = dataset.images["path"]
-        self._lock = Lock()
+        self._lock, self._decoding = Lock(), BoundedSemaphore(cpu_count())
         self._n_bytes: int | None = None  # that lie in the folder; counted when the first is written
 
     def get(self, row: int, size: int) -> Thumbnail:
@@ -69,7 +71,8 @@ class Thumbnails:
         from io import BytesIO
 
         encoded = BytesIO()
-        thumbnail(self._dataset, row, size=size).save(encoded, "JPEG", quality=_QUALITY)
+        with self._decoding:
+            thumbnail(self._dataset, row, size=size).save(encoded, "JPEG", quality=_QUALITY)
         return encoded.getvalue()
 
     def _keep(self, file: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from pydantic import Field
 from veriwild_clustering.apps.page.problems import BadRequestError
 from veriwild_clustering.apps.page.services.schemas import Model
 from veriwild_clustering.apps.page.workspace import Workspace
+from veriwild_clustering.descriptors.extraction.decoding import MAX_PIXELS as REDUCED_TO
 from veriwild_clustering.images.reading import BadImageError, decode_image
 
 __all__ = ["MAX_UPLOAD_BYTES", "Description", "decode_upload", "describe_image"]
 
 MAX_UPLOAD_BYTES = 20 * 2**20
 _MAX_PIXELS = 50_000_000
+_decoding = BoundedSemaphore(2)  # of that many pixels, 300 MB each
 UNCERTAIN = "uncertain"
 _CLIP, _CLIP_TEXT, _ATTRIBUTES = "clip-vit-b-32", "clip-vit-b-32-text", "vehicle-attributes-0039-type"
 _FEWEST_SURE = 0.5
@@ -64,7 +67,8 @@ def decode_upload(data: bytes, *, field: str = "image") -> NDArray[np.uint8]:
     if len(data) > MAX_UPLOAD_BYTES:
         raise BadRequestError(f"An image may have at most {MAX_UPLOAD_BYTES // 2**20} MB.", field=field)
     try:
-        return np.asarray(decode_image(data, max_pixels=_MAX_PIXELS))
+        with _decoding:
+            return np.asarray(decode_image(data, max_pixels=_MAX_PIXELS, reduced_to=REDUCED_TO))
     except BadImageError as error:
         raise BadRequestError(f"The file cannot be used: {error}.", field=field) from error
 

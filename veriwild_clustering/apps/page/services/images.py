@@ -16,6 +16,7 @@ from veriwild_clustering.apps.page.services.schemas import Model, Page, conditio
 from veriwild_clustering.apps.page.workspace import Workspace
 
 __all__ = [
+    "SIZES",
     "DatasetOverview",
     "ImageDetail",
     "ImageRecord",
@@ -26,6 +27,7 @@ __all__ = [
     "record_of",
     "rows_where",
     "thumbnail_of",
+    "thumbnail_tag",
 ]
 
 _MAX_VALUES = 50
@@ -161,9 +163,12 @@ def image_detail(workspace: Workspace, row: int) -> ImageDetail:
 
 def thumbnail_of(workspace: Workspace, row: int, *, size: int = 128) -> Thumbnail:
     """Return the thumbnail of an image; a grey tile with a cross where it cannot be read."""
-    if size not in SIZES:
-        raise BadRequestError(f"`size` must be one of {', '.join(map(str, SIZES))}. Got {size}.", field="size")
-    return workspace.thumbnails.get(checked_row(workspace, row), size)
+    return workspace.thumbnails.get(checked_row(workspace, row), _checked_size(size))
+
+
+def thumbnail_tag(workspace: Workspace, row: int, *, size: int = 128) -> str:
+    """Return what tells a thumbnail from one of another image, or of another size, without making it."""
+    return workspace.thumbnails.tag(checked_row(workspace, row), _checked_size(size))
 
 
 def checked_row(workspace: Workspace, row: int) -> int:
@@ -184,6 +189,12 @@ def record_of(workspace: Workspace, row: int) -> ImageRecord:
     images = workspace.dataset.images
     record = {str(name): plain_value(images[name].iloc[row]) for name in images.columns}
     return ImageRecord(row=row, path=str(record.get("path") or ""), record=record)
+
+
+def _checked_size(size: int) -> int:
+    if size not in SIZES:
+        raise BadRequestError(f"`size` must be one of {', '.join(map(str, SIZES))}. Got {size}.", field="size")
+    return size
 
 
 def _membership(workspace: Workspace, name: str, row: int) -> Membership:

@@ -165,7 +165,7 @@ def _default_weights(workspace: Workspace, request: SearchRequest) -> dict[str, 
     if not partners:
         raise UnavailableError(
             f"Words need the descriptor {_CLIP!r}, which this dataset does not have: extract it from the images with "
-            f"`veriwild create-dataset --extract {_CLIP}`.",
+            f"`python create_dataset.py --pictures FOLDER --models {_CLIP}`.",
             field="texts",
         )
     return {partners[0]: 1.0}
