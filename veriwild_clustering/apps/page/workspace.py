@@ -33,7 +33,7 @@ from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.progress import bars
 from veriwild_clustering.core.storage.partitions import PartitionLibrary
-from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.validation import DatasetError, check_rows
 
 if TYPE_CHECKING:
     from veriwild_clustering.interpretation.summaries import ClusterSummaries
@@ -212,6 +212,17 @@ class Workspace:
         """All saved partitions, the one to be shown first at the head."""
         first = self.default_partition
         return [first, *(name for name in self.library.names() if name != first)]
+
+    def add_partition(self, partition: Partition) -> str:
+        """Save a partition of the dataset unless it is there, and return its name.
+
+        The first one that is added before any was asked for is the one to be shown first.
+        """
+        labels = check_rows("partition.labels", partition.labels, len(self.dataset))
+        digest = hashlib.sha256(labels.tobytes()).hexdigest()[:8]
+        name = self._saved(f"{_slug(partition.algorithm)}-{digest}", lambda: partition)
+        self._once.get("first partition", lambda: name)
+        return name
 
     def partition(self, name: str, *, version: int | None = None) -> Partition:
         """Return a saved partition, by default its newest version.

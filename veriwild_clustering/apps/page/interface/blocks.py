@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from veriwild_clustering.apps.page.interface.asking import kindly
 from veriwild_clustering.apps.page.interface.fragments import fill
@@ -18,6 +20,7 @@ __all__ = ["TITLE", "build_interface", "mount_interface"]
 
 TITLE = "Vehicle images"
 _MAX_UPLOAD = "20mb"
+T = TypeVar("T")
 _AT_ONCE = 4  # callbacks of one kind that run side by side
 
 
@@ -53,4 +56,17 @@ def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
     application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all
-    return mount_gradio_app(application, build_interface(workspace), path="/", **options)
+    return _within_loop(lambda: mount_gradio_app(application, build_interface(workspace), path="/", **options))
+
+
+def _within_loop(make: Callable[[], T]) -> T:
+    """Return what is made while an event loop runs: without one Gradio opens several and closes none."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+
+        async def made() -> T:
+            return make()
+
+        return asyncio.run(made())
+    return make()

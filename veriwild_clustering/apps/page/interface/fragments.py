@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["clickable", "fill"]
+__all__ = ["clickable", "fill", "percent"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -28,7 +28,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"count": lambda number: f"{number:,}", "percent": _percent}
+    environment.filters |= {"count": lambda number: f"{number:,}", "percent": percent}
     return environment
 
 
@@ -44,5 +44,6 @@ def clickable(value: str = "", **options: Any) -> Any:
     return gradio.HTML(value, js_on_load=_TELL, **options)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a share in percent, with a decimal where it is small."""
     return f"{100 * share:.0f} %" if share >= 0.1 or not share else f"{100 * share:.1f} %"

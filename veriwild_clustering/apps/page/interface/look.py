@@ -51,7 +51,13 @@ def theme() -> Any:
         for color, names in _USES.items()
         for variable in names
     }
-    return base.set(**variables, block_border_width="0px", input_border_width="1px", block_shadow="none", block_title_text_weight="500")
+    return base.set(
+        **variables,
+        block_border_width="0px",
+        input_border_width="1px",
+        block_shadow="none",
+        block_title_text_weight="500",
+    )
 
 
 def style_sheet() -> str:

@@ -48,7 +48,7 @@ def short_reasons(reason: str) -> list[str]:
 
     Examples
     --------
-    >>> short_reasons("too dark: dark share in the highest 1 %; far from its neighbours in osnet: KNN score in the top 2 %")
+    >>> short_reasons("too dark: dark share in the highest 1 %; far from its neighbours in osnet: KNN")
     ['too dark', 'far from its neighbours in osnet']
     """
     return [part.partition(":")[0].strip() for part in reason.split(";") if part.strip()]

@@ -11,8 +11,9 @@ from veriwild_clustering.apps.page.interface.asking import Refresh, choice_label
 from veriwild_clustering.apps.page.interface.fragments import clickable, fill
 from veriwild_clustering.apps.page.interface.tabs.wording import edit_text, figures_of, partition_facts, profile_bars
 from veriwild_clustering.apps.page.services import clusters as service
-from veriwild_clustering.apps.page.services.clusters import ClusterDetail, Edit, EditRequest, PartitionInfo
+from veriwild_clustering.apps.page.services.clusters import ClusterDetail, EditRequest, PartitionInfo
 from veriwild_clustering.apps.page.workspace import Workspace
+from veriwild_clustering.clustering.editing import MAX_NAME
 from veriwild_clustering.core.partition import NOISE
 from veriwild_clustering.core.storage.partitions import VersionConflictError
 
@@ -48,7 +49,10 @@ def add(workspace: Workspace) -> Refresh:
         component.input(kindly(calls.show), inputs=asked, outputs=list(shown))
     shown.listed.click(kindly(calls.pick_cluster), inputs=[shown.partition], outputs=list(shown))
     shown.images.click(
-        kindly(calls.pick_image), inputs=[*asked, shown.rows], outputs=[shown.rows, shown.images], show_progress="hidden"
+        kindly(calls.pick_image),
+        inputs=[*asked, shown.rows],
+        outputs=[shown.rows, shown.images],
+        show_progress="hidden",
     )
     base = [*asked, shown.version]
     for button, function, inputs in (
@@ -72,10 +76,10 @@ def _layout() -> tuple[_Components, dict[str, Any]]:
             downloads = gr.HTML(elem_id="clusters-downloads")
         with gr.Column(scale=3, min_width=320):
             detail = gr.HTML(elem_id="clusters-detail")
-            with gr.Accordion("Correct it by hand", open=False):
+            with gr.Accordion("Correct it by hand", open=False, elem_classes="corrections"):
                 gr.HTML(fill("correcting"))
                 with gr.Row():
-                    name = gr.Textbox(label="Name of the cluster", max_lines=1, max_length=service.MAX_NAME, scale=3)
+                    name = gr.Textbox(label="Name of the cluster", max_lines=1, max_length=MAX_NAME, scale=3)
                     rename = gr.Button("Rename", scale=1, min_width=120)
                 with gr.Row():
                     other = gr.Dropdown([], label="Merge it with", scale=3)
@@ -217,7 +221,10 @@ def _images_html(detail: ClusterDetail, *, chosen: list[int]) -> str:
         title = f"The first {len(members)} of {detail.members.total:,} images"
         strips = [(title, "", [item(row) for row in members])]
     else:
-        doubtful = [item(one.row, f"leans to cluster {one.other}", f"confidence {one.confidence:.2f}") for one in card.borderline]  # fmt: skip
+        doubtful = [
+            item(one.row, f"leans to cluster {one.other}", f"confidence {one.confidence:.2f}")
+            for one in card.borderline
+        ]
         strips = [
             ("Most typical", "The image nearest to the centre first.", [item(row) for row in card.exemplars]),
             ("At the border", "The most doubtful first.", doubtful),

@@ -57,10 +57,14 @@ def add_filters(workspace: Workspace) -> Filters:
     ranked = sorted(categories, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
     shown = ranked[:_MAX_CATEGORIES]
     numbers = [(language.attribute(column.name), column.name) for column in columns if column.kind == "number"]
+
+    def choices(name: str) -> list[Any]:
+        return [(language.value(name, value), value) for value in categories[name]]
+
     with gr.Accordion("Filters", open=False):
         components: list[Any] = [
             gr.Dropdown(
-                [(language.value(name, value), value) for value in categories[name]],
+                choices(name),
                 label=language.attribute(name), multiselect=True, value=[], elem_id=f"filter-{name}",
             )
             for name in shown

@@ -107,8 +107,7 @@ def _strip(page: OutlierPage) -> str:
 
 def _facts(page: OutlierPage, number: int, last: int) -> str:
     sentences = [
-        f"{page.n_outliers:,} images are flagged; a higher score is more abnormal. "
-        f"Scores: {page.source}.",
+        f"{page.n_outliers:,} images are flagged; a higher score is more abnormal. Scores: {page.source}.",
         f"Page {number + 1:,} of {last + 1:,}.",
     ]
     return fill("sentences", title="", sentences=sentences, empty="")

@@ -31,7 +31,7 @@ def partition_facts(info: PartitionInfo) -> str:
     """Say in one line what made a partition."""
     settings = ", ".join(f"{key} {value}" for key, value in info.params.items() if not isinstance(value, (dict, list)))
     made = f"{info.algorithm}{f' ({settings})' if settings else ''} on {info.descriptor}"
-    marked = f", {info.n_marked:,} images marked by hand" if info.n_marked else ""
+    marked = f", {info.n_marked:,} marked by hand" if info.n_marked else ""
     return f"{info.n_clusters:,} clusters, {100 * info.noise_fraction:.1f} % noise{marked}. {made}."
 
 
@@ -40,7 +40,11 @@ def edit_text(edit: Mapping[str, Any]) -> str:
     kind = edit.get("kind")
     if kind == "rename":
         name = edit.get("name")
-        return f"cluster {edit.get('cluster')} was named “{name}”" if name else f"cluster {edit.get('cluster')} lost its name"
+        return (
+            f"cluster {edit.get('cluster')} was named “{name}”"
+            if name
+            else f"cluster {edit.get('cluster')} lost its name"
+        )
     if kind == "merge":
         return f"clusters {' and '.join(map(str, edit.get('clusters', [])))} were merged"
     n_rows = edit.get("n_rows", len(edit.get("rows", [])))
