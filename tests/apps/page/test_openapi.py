@@ -26,7 +26,7 @@ def test_answers_are_as_described(workspace: Workspace, mode: GenerationMode) ->
     for found in schema.get_all_operations():
         operation = found.ok()
 
-        # A condition can be JSON, or a number a row, as described, and there is no such column or row: 422 is right then.
+        # What the description allows may still name no column, or be no JSON: 422 is right then.
         @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def ask(case: Any) -> None:

@@ -81,7 +81,7 @@ class Abnormality:
     def kept(cls, file: Path, make: Callable[[], Abnormality], *, n_images: int) -> Abnormality:
         """Return what lies in a file, which is made unless it is there and whole."""
         try:
-            with np.load(file, allow_pickle=False) as found:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
                 if found["scores"].shape == (n_images,):
                     reasons = found["reasons"].astype(object)
                     return cls(found["scores"], found["is_outlier"], reasons, str(found["source"]))

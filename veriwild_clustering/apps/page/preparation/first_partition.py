@@ -18,7 +18,8 @@ from veriwild_clustering.core.validation import DatasetError
 __all__ = ["ExportedPartition", "best_of_sweep", "read_exported"]
 
 _N_CLUSTERS = range(3, 13)
-_MAX_SWEPT = 50_000
+_MAX_SWEPT = 20_000
+_N_REPEATS = 4
 _REMEDY = "Export the partition of this dataset again, or leave it out."
 
 
@@ -77,27 +78,28 @@ def read_exported(file: Path, dataset: Dataset) -> ExportedPartition:
 
 
 def best_of_sweep(space: Descriptor) -> Partition:
-    """Return the best of k-means with 3 to 12 clusters; beyond 50,000 rows those of a sample, which places the others.
+    """Return the best of k-means with 3 to 12 clusters; beyond 20,000 rows those of a sample, which places the others.
 
     O(n_images) beyond the sample.
     """
     from veriwild_clustering.clustering.assignment import PartitionModel
+    from veriwild_clustering.clustering.resampling import rerun
     from veriwild_clustering.clustering.sweep import sweep
     from veriwild_clustering.evaluation.choice.choosing import choose
     from veriwild_clustering.evaluation.leaderboard import leaderboard
 
-    usable = np.flatnonzero(space.valid)
-    largest = min(_N_CLUSTERS.stop, len(usable) // 2)
-    if largest <= _N_CLUSTERS.start:
-        return Partition(
-            np.zeros(len(space), dtype=np.int32), space, "one cluster", params={"reason": "too few images to group"}
-        )
-    rows = usable
+    rows = usable = np.flatnonzero(space.valid)
     if len(usable) > _MAX_SWEPT:
         rows = np.sort(np.random.default_rng(0).choice(usable, _MAX_SWEPT, replace=False))
     sample = space if len(usable) == len(rows) else space.take(rows)
-    board = leaderboard(sweep(sample, {"kmeans": {"n_clusters": range(_N_CLUSTERS.start, largest)}}, random_state=0))
-    best = choose(board).partition
+    n_different = len(np.unique(sample.usable(), axis=0))
+    largest = min(_N_CLUSTERS.stop, n_different // 4)
+    if largest <= _N_CLUSTERS.start:
+        params = {"reason": f"{n_different} different vectors are too few to group"}
+        return Partition(np.zeros(len(space), dtype=np.int32), space, "one cluster", params=params)
+    swept = sweep(sample, {"kmeans": {"n_clusters": range(_N_CLUSTERS.start, largest)}}, random_state=0)
+    trial = rerun(swept, "half samples", n_repeats=_N_REPEATS, random_state=0)
+    best = choose(leaderboard(swept, reruns=[trial])).partition
     if sample is space:
         return best
     labels, confidence = PartitionModel.fit(best).assign({space.name: space.vectors})

@@ -19,6 +19,7 @@ __all__ = ["FEWEST_FOR_UMAP", "choose_descriptor", "open_space", "pca_layout", "
 FEWEST_FOR_UMAP = 32
 _N_COMPONENTS = 32
 _MAX_FIT = 20_000
+_SAME = 1e-6  # of coordinates of directions
 _SPECTRAL_ROWS = 50_000  # beyond, UMAP's spectral initialisation takes more than all the rest
 
 
@@ -80,16 +81,15 @@ def umap_layout(space: Descriptor, n_dims: int, file: Path) -> NDArray[np.float3
             return map_npy(file)
         except DatasetError:
             file.unlink()
-    from umap import UMAP
-
     from veriwild_clustering.descriptors.transforms import transform
 
-    init = "pca" if space.n_valid > _SPECTRAL_ROWS else "spectral"
-    umap = UMAP(n_components=n_dims, min_dist=0.3, init=init, random_state=0, n_jobs=1)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # on graphs that fall apart, of few rows: the map is the better one all the same
+        # It warns of a package that nobody needs, and of graphs that fall apart, which few rows make.
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        init = "pca" if space.n_valid > _SPECTRAL_ROWS else "spectral"
+        umap = UMAP(n_components=n_dims, min_dist=0.3, init=init, random_state=0, n_jobs=1)
         made = transform(space, umap)
     _save(file, made.vectors)
     return made.vectors
@@ -107,8 +107,11 @@ def _components(descriptor: Descriptor) -> Descriptor:
     if len(rows) > _MAX_FIT:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MAX_FIT, replace=False))
     n_components = min(_N_COMPONENTS, descriptor.n_features, len(rows) - 1)
-    # PCA's own centring is enough; normalising makes nearness that of directions, as in search.
-    return transform(descriptor.take(rows), make_pipeline(Normalizer(), PCA(n_components, random_state=0)))
+    sample, pca = descriptor.take(rows), PCA(n_components, random_state=0)
+    directions = Normalizer().fit_transform(sample.vectors)
+    if np.ptp(directions, axis=0).max() < _SAME:
+        return transform(sample, pca)  # all point the same way: lengths alone tell images apart
+    return transform(sample, make_pipeline(Normalizer(), pca))
 
 
 def _save(file: Path, vectors: NDArray[np.float32]) -> None:
