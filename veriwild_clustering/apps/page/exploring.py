@@ -114,7 +114,7 @@ class Explorer:
 
         from veriwild_clustering.apps.page.server.application import create_app
 
-        self._height, self._kept = height, kept
+        self.workspace, self._height, self._kept = workspace, height, kept
         application = create_app(workspace, framed_by=_NOTEBOOKS)
         try:
             listener = socket.create_server((_HOST, port))

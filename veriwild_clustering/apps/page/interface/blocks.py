@@ -52,7 +52,7 @@ def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
     from gradio import mount_gradio_app
 
     options: dict[str, Any] = {
-        "theme": theme(), "css": style_sheet(), "max_file_size": _MAX_UPLOAD, "footer_links": [],
+        "theme": theme(), "head": f"<style>{style_sheet()}</style>", "max_file_size": _MAX_UPLOAD, "footer_links": [],
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
     application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all

@@ -11,8 +11,14 @@ STATIC = Path(__file__).parent / "static"
 _SANS = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
 
-_LIGHT = {"ink": "#1f2328", "soft": "#57606a", "line": "#d0d7de", "paper": "#ffffff", "raised": "#f6f8fa", "accent": "#0969da"}  # fmt: skip
-_DARK = {"ink": "#e6edf3", "soft": "#9da7b1", "line": "#30363d", "paper": "#0f1318", "raised": "#171d24", "accent": "#6cb6ff"}  # fmt: skip
+_LIGHT = {
+    "ink": "#1f2328", "soft": "#57606a", "line": "#d0d7de", "paper": "#ffffff", "raised": "#f6f8fa",
+    "accent": "#0969da",
+}  # fmt: skip
+_DARK = {
+    "ink": "#e6edf3", "soft": "#9da7b1", "line": "#30363d", "paper": "#0f1318", "raised": "#171d24",
+    "accent": "#6cb6ff",
+}  # fmt: skip
 
 # Which of Gradio's variables take which colour.
 _USES = {
@@ -61,5 +67,5 @@ def theme() -> Any:
 
 
 def style_sheet() -> str:
-    """Return the rules of the page itself."""
+    """Return the rules of the page itself, which go into its head: Gradio would confine them to its own parts."""
     return (STATIC / "interface.css").read_text(encoding="utf-8")

@@ -35,7 +35,8 @@ class Filters:
 
     def conditions(self, given: Sequence[Any]) -> dict[str, Any]:
         """Return what the components say as the services take it."""
-        *chosen, column, low, high = given
+        *chosen, column, first, last = given
+        low, high = _number("from", first), _number("to", last)
         where: dict[str, Any] = {
             name: values for name, values in zip(self.columns, chosen, strict=True) if values
         }  # nothing chosen is no condition
@@ -44,6 +45,15 @@ class Filters:
         if column and (low is not None or high is not None):
             where[column] = {"low": low, "high": high}
         return where
+
+
+def _number(name: str, text: str | None) -> float | None:
+    if not (text or "").strip():
+        return None
+    try:
+        return float(str(text).replace(",", "."))
+    except ValueError as error:
+        raise ValueError(f"The end “{name}” of the range must be a number. Got {text!r} instead.") from error
 
 
 def add_filters(workspace: Workspace) -> Filters:
@@ -74,7 +84,7 @@ def add_filters(workspace: Workspace) -> Filters:
         with gr.Row(visible=bool(numbers)):
             components += [
                 gr.Dropdown(numbers, value=None, label="Numbers of", min_width=120),
-                gr.Number(None, label="from", min_width=80),
-                gr.Number(None, label="to", min_width=80),
+                gr.Textbox(label="from", max_lines=1, min_width=80),
+                gr.Textbox(label="to", max_lines=1, min_width=80),
             ]
     return Filters(shown, components)

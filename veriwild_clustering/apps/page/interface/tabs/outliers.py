@@ -90,7 +90,7 @@ def _strip(page: OutlierPage) -> str:
         {
             "row": item.row,
             "alt": f"{item.path}, {', '.join(short_reasons(item.reason)) or 'marked by hand'}",
-            "caption": "–" if item.score is None else f"score {item.score:.2f}",
+            "caption": "no score" if item.score is None else f"score {item.score:.2f}",
             "lines": [
                 *(["marked by hand"] if item.marked else short_reasons(item.reason)),
                 "noise" if item.cluster == NOISE else f"cluster {item.cluster}",
