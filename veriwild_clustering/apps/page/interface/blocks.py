@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from veriwild_clustering.apps.page.interface.asking import kindly
 from veriwild_clustering.apps.page.interface.fragments import fill
-from veriwild_clustering.apps.page.interface.look import STATIC, style_sheet, theme
+from veriwild_clustering.apps.page.interface.look import STATIC, style_sheets, theme
 from veriwild_clustering.apps.page.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
     from gradio import mount_gradio_app
 
     options: dict[str, Any] = {
-        "theme": theme(), "head": f"<style>{style_sheet()}</style>", "max_file_size": _MAX_UPLOAD, "footer_links": [],
+        "theme": theme(), **style_sheets(), "max_file_size": _MAX_UPLOAD, "footer_links": [],
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
     application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["STATIC", "style_sheet", "theme"]
+__all__ = ["STATIC", "style_sheets", "theme"]
 
 STATIC = Path(__file__).parent / "static"
 _SANS = ["system-ui", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
@@ -66,6 +66,7 @@ def theme() -> Any:
     )
 
 
-def style_sheet() -> str:
-    """Return the rules of the page itself, which go into its head: Gradio would confine them to its own parts."""
-    return (STATIC / "interface.css").read_text(encoding="utf-8")
+def style_sheets() -> dict[str, str]:
+    """Return the rules of the page's parts, and those of the page, which Gradio would confine to its parts."""
+    parts, page = ((STATIC / name).read_text(encoding="utf-8") for name in ("interface.css", "page.css"))
+    return {"css": parts, "head": f"<style>{page}</style>"}

@@ -20,7 +20,6 @@ TITLE = "Search"
 _RERANKINGS = [("as found", ""), ("k-reciprocal neighbours", "k-reciprocal"), ("local scaling", "local-scaling")]
 _NOTHING_YET = "Nothing has been looked for yet. Give an image, rows or words, and press Search."
 
-
 def add(workspace: Workspace) -> Refresh | None:
     """Add the components to the tab that is being built."""
     with gr.Row(equal_height=False):
@@ -43,11 +42,9 @@ def add(workspace: Workspace) -> Refresh | None:
     picked.then(kindly(calls.search), inputs=inputs, outputs=[facts, found])
     return None
 
-
 def _picked(event: gr.EventData) -> tuple[None, str]:
     """Look for images like the one that was clicked, and no longer like the upload."""
     return None, str(int(event.value))
-
 
 def _wanted(workspace: Workspace) -> list[Any]:
     """Add what is looked for: an upload, rows, words."""
@@ -63,7 +60,6 @@ def _wanted(workspace: Workspace) -> list[Any]:
     if missing:
         gr.HTML(fill("note", title="Words", text=missing))
     return [image, rows, words]
-
 
 def words_missing(workspace: Workspace) -> str:
     """Say what is missing for a search by words, "" if nothing is."""
@@ -81,7 +77,6 @@ def words_missing(workspace: Workspace) -> str:
         return str(error)
     return "" if is_here else f"The weights for words are not at hand. Bring them: veriwild models get {text_model}"
 
-
 def _weights(workspace: Workspace) -> list[Any]:
     """Add a slider per descriptor."""
     defaults = workspace.default_weights
@@ -90,7 +85,6 @@ def _weights(workspace: Workspace) -> list[Any]:
             gr.Slider(0, 1, value=min(1.0, defaults.get(name, 0.0)), step=0.05, label=f"Weight of {name}")
             for name in workspace.dataset.names
         ]
-
 
 def _settings() -> list[Any]:
     """Add what is not wanted, and how results are ranked."""
@@ -117,7 +111,6 @@ class _Upload(gr.Image):
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 class _Callbacks:
     """What happens when a button is pressed or an image is clicked."""
@@ -151,13 +144,11 @@ class _Callbacks:
         response = search(self._workspace, request, [] if image is None else [decode_upload(_content(image))])
         return _facts(response), _found(response)
 
-
 def _content(path: str) -> bytes:
     file = Path(path)
     if file.stat().st_size > MAX_UPLOAD_BYTES:
         raise ValueError(f"An image may have at most {MAX_UPLOAD_BYTES // 2**20} MB.")
     return file.read_bytes()
-
 
 def _facts(response: SearchResponse) -> str:
     weights = ", ".join(f"{weight:.0%} {name}" for name, weight in response.weights.items())
@@ -166,7 +157,6 @@ def _facts(response: SearchResponse) -> str:
     if response.approximation:
         sentences.append(response.approximation)
     return fill("sentences", title="", sentences=sentences, empty="")
-
 
 def _found(response: SearchResponse) -> str:
     items = [
@@ -183,10 +173,8 @@ def _found(response: SearchResponse) -> str:
         action="Search like", empty="No image meets all conditions. Take some of the filters away.",
     )  # fmt: skip
 
-
 def _why(parts: dict[str, float]) -> list[str]:
     return [f"{value:.2f} from {name}" for name, value in parts.items()] if len(parts) > 1 else []
-
 
 def _known(record: dict[str, Any]) -> list[str]:
     shown = [str(record[name]) for name in ("color", "type") if record.get(name)]
