@@ -68,9 +68,9 @@ def outlier_page(
     shown, found = workspace.partition(name), workspace.outliers(name)
     ranking = found.ranking
     chosen = found.is_outlier if min_score is None else np.nan_to_num(found.scores, nan=-np.inf) >= min_score
-    if reason is not None:
-        chosen = chosen & np.array([reason in short_reasons(str(text)) for text in found.reasons])
     ranking = ranking[chosen[ranking]]
+    if reason is not None:
+        ranking = ranking[[reason in short_reasons(str(text)) for text in found.reasons[ranking]]]
     marked, paths = marked_outliers(shown), workspace.dataset.images["path"]
     rows = ranking[offset : offset + limit].tolist()
     return OutlierPage(
