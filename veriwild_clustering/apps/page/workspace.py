@@ -263,6 +263,16 @@ class Workspace:
         marked = marked_outliers(self.partition(name))
         return self.abnormality.with_marks(marked) if len(marked) else self.abnormality
 
+    @property
+    def knows_outliers(self) -> bool:
+        """Whether asking how abnormal images are takes seconds at most: it is known, or there are few images."""
+        is_known = (
+            "abnormality" in self._once
+            or self._outliers_file.is_file()
+            or (self._exported is not None and self._exported.scores is not None)
+        )
+        return is_known or len(self.dataset) <= _UMAP_BY_ITSELF
+
     def table(self, columns: Collection[str], *, partition: str = "") -> pd.DataFrame:
         """Return the image table with those of `cluster`, `is_outlier` and `outlier_score` that are asked for."""
         name = partition or self.default_partition
@@ -318,14 +328,17 @@ class Workspace:
         descriptor = self.dataset.descriptors.get(root, self.descriptor)
         return self.library.read(name, self.space(descriptor), version=version)
 
+    @property
+    def _outliers_file(self) -> Path:
+        return self.folder / "outliers" / f"{self.identity.of(self.descriptor)}.npz"
+
     def _abnormality(self) -> Abnormality:
         found = self._exported and Abnormality.exported(self._exported)
-        file = self.folder / "outliers" / f"{self.identity.of(self.descriptor)}.npz"
 
         def make() -> Abnormality:
             return Abnormality.measured(self.dataset, self.descriptor, self.space())
 
-        return found or Abnormality.kept(file, make, n_images=len(self.dataset))
+        return found or Abnormality.kept(self._outliers_file, make, n_images=len(self.dataset))
 
 
 def _slug(text: str) -> str:
