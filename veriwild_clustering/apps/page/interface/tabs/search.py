@@ -51,7 +51,8 @@ def _picked(event: gr.EventData) -> tuple[None, str]:
 
 def _wanted(workspace: Workspace) -> list[Any]:
     """Add what is looked for: an upload, rows, words."""
-    image = _Upload(
+    image = gr.Image(  # the server opens no more than its header here: the services decode, within their limits
+
         label="Like this image", type="filepath", image_mode=None, sources=["upload"], height=190,
         alt_text="The image that was uploaded", buttons=[], elem_id="search-image",
     )  # fmt: skip
@@ -101,16 +102,6 @@ def _settings() -> list[Any]:
         gr.Dropdown(_RERANKINGS, value="", label="Order"),
         gr.Slider(4, 100, value=20, step=4, label="Number of images"),
     ]
-
-
-class _Upload(gr.Image):
-    """An upload that the server does not decode: the services do, within their limits."""
-
-    is_template = True  # the browser shows what it shows for the class above
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Return where the file lies."""
-        return None if payload is None else str(payload.path)
 
 
 class _Callbacks:
