@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,27 +125,29 @@ def _load(bench: Bench, address: str, process: int, *, seconds: float) -> None:
     quarter = max(1, len(samples) // 4)
     first, last = (float(np.median(part)) for part in (samples[:quarter], samples[-quarter:]))
     bench.figure(
-        f"{_N_CLIENTS} clients: answers per second", ours=len(times) / seconds, unit="1/s", errors=errors,
+        f"{_N_CLIENTS} clients: answers per second", ours=len(times) / seconds, unit="1/s",
+        errors=errors.total(), kinds=dict(errors),
         median=float(np.median(times)), p95=float(np.quantile(times, 0.95)), worst=max(times), n_answers=len(times),
         memory_first_quarter=first, memory_last_quarter=last, peak_memory=int(max(samples)), seconds=seconds,
     )  # fmt: skip
 
 
-async def _clients(n_images: int, address: str, *, seconds: float) -> tuple[list[float], int]:
+async def _clients(n_images: int, address: str, *, seconds: float) -> tuple[list[float], Counter[str]]:
+    """Return the time of every answer, and how often what went wrong."""
     import httpx
 
-    end, times, errors = perf_counter() + seconds, [], 0
+    end, times, errors = perf_counter() + seconds, list[float](), Counter[str]()
     limits = httpx.Limits(max_connections=_N_CLIENTS, max_keepalive_connections=_N_CLIENTS)
 
     async def ask(client: httpx.AsyncClient, rng: random.Random) -> None:
-        nonlocal errors
         while perf_counter() < end:
             started = perf_counter()
             try:
                 answer = await client.get(_some_path(rng, n_images))
-                errors += answer.status_code != 200
-            except httpx.HTTPError:
-                errors += 1
+                if answer.status_code != 200:
+                    errors[str(answer.status_code)] += 1
+            except httpx.HTTPError as error:
+                errors[type(error).__name__] += 1
             times.append(perf_counter() - started)
 
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.validation import DatasetError, check_int
 
 if TYPE_CHECKING:
     from veriwild_clustering.apps.page.workspace import Workspace
@@ -22,6 +22,7 @@ __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 _log = logging.getLogger(__name__)
 
+_KEPT_OPEN = 75  # seconds; longer than browsers and clients keep a connection, or they ask as it is closed
 _MOST_AT_ONCE = 1_000  # connections; beyond, the server says that it is busy
 
 EXAMPLES = """\
@@ -71,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the workspace, prepare what the page shows first, and serve until interrupted; return 0.
+    """Open the workspace, prepare what the page shows first, and serve until interrupted.
 
     Raises
     ------
@@ -80,15 +81,22 @@ def run(arguments: argparse.Namespace) -> int:
     """
     token = _token(arguments)
     try:
-        import uvicorn
-
-        from veriwild_clustering.apps.page.server.application import create_app
-        from veriwild_clustering.apps.page.workspace import Workspace
+        import veriwild_clustering.apps.page.server.application  # noqa: F401
     except ModuleNotFoundError as error:
         raise DatasetError(
             f"The page needs the package {error.name!r}: install it with `pip install veriwild-clustering[app]`."
         ) from error
-    listener = _listener(arguments.host, arguments.port)
+    with _listener(arguments.host, check_int("--port", arguments.port, low=0, high=2**16)) as listener:
+        return _served(arguments, listener, token)
+
+
+def _served(arguments: argparse.Namespace, listener: socket.socket, token: str | None) -> int:
+    """Prepare what the page shows first, then serve it."""
+    import uvicorn
+
+    from veriwild_clustering.apps.page.server.application import create_app
+    from veriwild_clustering.apps.page.workspace import Workspace
+
     workspace = Workspace.open(
         arguments.dataset, images=arguments.images, folder=arguments.folder, partition=arguments.partition,
         descriptor=arguments.descriptor, index=arguments.index, umap=arguments.umap, models=arguments.models_folder,
@@ -107,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = uvicorn.Config(
         application, log_level="warning", server_header=False, proxy_headers=False, limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=3,
+        timeout_keep_alive=_KEPT_OPEN,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
     return 0
@@ -138,7 +147,7 @@ def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise DatasetError(f"Cannot listen on {host}, port {port}: {error}. Choose another with --port.") from error
 
 

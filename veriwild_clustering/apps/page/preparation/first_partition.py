@@ -18,7 +18,7 @@ from veriwild_clustering.core.validation import DatasetError
 __all__ = ["ExportedPartition", "best_of_sweep", "read_exported"]
 
 _N_CLUSTERS = range(3, 13)
-_MAX_SWEPT = 20_000
+_MAX_SWEPT = 10_000
 _N_REPEATS = 4
 _REMEDY = "Export the partition of this dataset again, or leave it out."
 
@@ -78,7 +78,7 @@ def read_exported(file: Path, dataset: Dataset) -> ExportedPartition:
 
 
 def best_of_sweep(space: Descriptor) -> Partition:
-    """Return the best of k-means with 3 to 12 clusters; beyond 20,000 rows those of a sample, which places the others.
+    """Return the best of k-means with 3 to 12 clusters; beyond 10,000 rows those of a sample, which places the others.
 
     O(n_images) beyond the sample.
     """

@@ -18,7 +18,7 @@ __all__ = ["FEWEST_FOR_UMAP", "choose_descriptor", "open_space", "pca_layout", "
 
 FEWEST_FOR_UMAP = 32
 _N_COMPONENTS = 32
-_MAX_FIT = 20_000
+_MAX_FIT = 10_000
 _SAME = 1e-6  # of coordinates of directions
 _SPECTRAL_ROWS = 50_000  # beyond, UMAP's spectral initialisation takes more than all the rest
 
@@ -48,7 +48,7 @@ def choose_descriptor(dataset: Dataset, name: str | None) -> Descriptor:
 def open_space(descriptor: Descriptor, file: Path) -> Descriptor:
     """Return the leading components of the normalised vectors, from a file that is written unless it is there.
 
-    Beyond 20,000 rows the components are those of a sample, so that reading the vectors once is all it takes.
+    Beyond 10,000 rows the components are those of a sample, so that reading the vectors once is all it takes.
     """
     name = f"{descriptor.name}/components"
     if file.is_file():
