@@ -32,7 +32,7 @@ export async function showImage(row, { into, color, select }) {
   const card = element("div", { className: "card" });
   card.style.setProperty("--color", color);
   const known = Object.entries(image.record).filter(([name, value]) => name !== "path" && value !== null && value !== "");
-  const clusters = image.clusters.map(({ partition, name }) => [partition, name]);
+  const clusters = image.clusters.map(({ partition, name }) => [partition.replace(/-[0-9a-f]{8,}$/, ""), name]);  // without the checksum
   const outlier = image.outlier_score === null ? [] : [["outlier score", image.outlier_score], ["why", image.outlier_reason || "nothing conspicuous"]];
   card.append(
     element("img", { src: thumbnail(row, 256), alt: `Row ${row}: ${image.path}` }),
