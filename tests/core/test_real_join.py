@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from veriwild_clustering import Dataset, inspect_images, join_dataset, locate_raw_data, read_image
+from veriwild_clustering.core.storage.raw.row_order import check_same_vehicle
 from veriwild_clustering.core.storage.raw_data import find_image_store
-from veriwild_clustering.core.storage.row_order import check_same_vehicle
 
 pytestmark = pytest.mark.real
 

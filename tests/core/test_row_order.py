@@ -14,7 +14,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from veriwild_clustering import join_dataset, locate_raw_data
-from veriwild_clustering.core.storage.row_order import check_same_vehicle, sorted_by_hand
+from veriwild_clustering.core.storage.raw.row_order import check_same_vehicle, sorted_by_hand
 
 BuildRaw = Callable[..., Path]
 

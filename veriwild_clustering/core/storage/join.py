@@ -19,11 +19,9 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import finite_rows
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.storage.atomic import MANIFEST, staged_dataset, vectors_folder
-from veriwild_clustering.core.storage.attributes import Issue, join_attributes
 from veriwild_clustering.core.storage.image_store import ImageStore
-from veriwild_clustering.core.storage.raw_data import RawData
-from veriwild_clustering.core.storage.reading import FORMAT_VERSION, MEASURED_KINDS, read_dataset
-from veriwild_clustering.core.storage.row_order import (
+from veriwild_clustering.core.storage.raw.attributes import Issue, join_attributes
+from veriwild_clustering.core.storage.raw.row_order import (
     SameVehicleCheck,
     check_same_vehicle,
     found_paths,
@@ -31,6 +29,8 @@ from veriwild_clustering.core.storage.row_order import (
     sorted_by_hand,
     split_paths,
 )
+from veriwild_clustering.core.storage.raw_data import RawData
+from veriwild_clustering.core.storage.reading import FORMAT_VERSION, MEASURED_KINDS, read_dataset
 from veriwild_clustering.core.storage.vector_files import as_float32, read_vectors, write_npy
 from veriwild_clustering.core.validation import DatasetError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from veriwild_clustering.core.storage.image_store import ImageStore
-from veriwild_clustering.core.storage.row_order import read_image_paths
+from veriwild_clustering.core.storage.raw.row_order import read_image_paths
 from veriwild_clustering.core.validation import DatasetError
 
 __all__ = ["RawData", "find_image_store", "given_vectors", "locate_raw_data", "read_origin", "sibling_folder"]

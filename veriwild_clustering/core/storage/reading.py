@@ -18,8 +18,8 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.atomic import MANIFEST, finish_commit, vectors_folder
 from veriwild_clustering.core.storage.image_store import ImageStore
+from veriwild_clustering.core.storage.raw.row_order import order_fingerprint
 from veriwild_clustering.core.storage.raw_data import find_image_store, read_origin, sibling_folder
-from veriwild_clustering.core.storage.row_order import order_fingerprint
 from veriwild_clustering.core.storage.vector_files import map_npy
 from veriwild_clustering.core.validation import DatasetError
 

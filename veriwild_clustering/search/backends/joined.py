@@ -14,7 +14,7 @@ from veriwild_clustering.search.space import SearchSpace
 __all__ = ["JoinedIndex"]
 
 _FEW_ALLOWED = 2_000
-_DEPTHS = (128, 512, 2_048)
+_DEPTHS = (256, 1_024)
 
 Rows = NDArray[np.int64]
 
@@ -24,7 +24,7 @@ class JoinedIndex:
 
     An index of a mixture holds for its weights alone; this needs none for weights that change from search to search.
     Each index names its nearest rows, all of them are compared in the whole space, and the search goes deeper until no
-    other row can be nearer (the threshold algorithm [1]_) or 2,048 rows per descriptor have been looked at.
+    other row can be nearer (the threshold algorithm [1]_) or 1,024 rows per descriptor have been looked at.
 
     Parameters
     ----------

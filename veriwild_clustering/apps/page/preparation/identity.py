@@ -11,8 +11,8 @@ from pathlib import Path
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.atomic import write_atomically
+from veriwild_clustering.core.storage.raw.row_order import order_fingerprint
 from veriwild_clustering.core.storage.reading import recorded_checksum
-from veriwild_clustering.core.storage.row_order import order_fingerprint
 from veriwild_clustering.core.validation import DatasetError, reason_of
 
 __all__ = ["Identity"]
