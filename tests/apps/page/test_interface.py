@@ -22,7 +22,7 @@ PATIENCE = 20_000  # milliseconds; the machine may be busy
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"there is no {CHROMIUM}"),
-    pytest.mark.filterwarnings("ignore:.*no_silent_downcasting"),  # of pandas, within gradio
+    pytest.mark.filterwarnings("ignore:.*(no_silent_downcasting|copy keyword)"),  # of pandas, in gradio
     pytest.mark.filterwarnings("ignore:Exception ignored in.*gradio"),  # which leaves closing uploads to the collector
 ]
 
