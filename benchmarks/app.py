@@ -69,7 +69,7 @@ def _dataset(folder: Path, n_images: int) -> Path:
 def _server(csv: Path) -> Iterator[tuple[str, int]]:
     """Give address and process id of a server that ends with the block."""
     command = [sys.executable, "-m", "veriwild_clustering", "app", str(csv), "--port", "0", "--api-only", "--no-umap"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sys.stderr, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
@@ -77,7 +77,7 @@ def _server(csv: Path) -> Iterator[tuple[str, int]]:
         yield address, process.pid
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=60)
 
 
 def _map(client: Client) -> None:
