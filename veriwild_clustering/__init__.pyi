@@ -1,5 +1,6 @@
 from .apps.engine.grouping import Grouping as Grouping
 from .apps.engine.grouping import group_images as group_images
+from .apps.page.exploring import explore as explore
 from .clustering.assignment import PartitionModel as PartitionModel
 from .clustering.components import SimilarityComponents as SimilarityComponents
 from .clustering.criteria.clustering import cluster_by as cluster_by

@@ -33,7 +33,7 @@ from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.progress import bars
 from veriwild_clustering.core.storage.partitions import PartitionLibrary
-from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.core.validation import DatasetError, check_rows
 
 if TYPE_CHECKING:
     from veriwild_clustering.interpretation.summaries import ClusterSummaries
@@ -213,6 +213,17 @@ class Workspace:
         first = self.default_partition
         return [first, *(name for name in self.library.names() if name != first)]
 
+    def add_partition(self, partition: Partition) -> str:
+        """Save a partition of the dataset unless it is there, and return its name.
+
+        The first one that is added before any was asked for is the one to be shown first.
+        """
+        labels = check_rows("partition.labels", partition.labels, len(self.dataset))
+        digest = hashlib.sha256(labels.tobytes()).hexdigest()[:8]
+        name = self._saved(f"{_slug(partition.algorithm)}-{digest}", lambda: partition)
+        self._once.get("first partition", lambda: name)
+        return name
+
     def partition(self, name: str, *, version: int | None = None) -> Partition:
         """Return a saved partition, by default its newest version.
 
@@ -251,6 +262,16 @@ class Workspace:
 
         marked = marked_outliers(self.partition(name))
         return self.abnormality.with_marks(marked) if len(marked) else self.abnormality
+
+    @property
+    def knows_outliers(self) -> bool:
+        """Whether asking how abnormal images are takes seconds at most: it is known, or there are few images."""
+        is_known = (
+            "abnormality" in self._once
+            or self._outliers_file.is_file()
+            or (self._exported is not None and self._exported.scores is not None)
+        )
+        return is_known or len(self.dataset) <= _UMAP_BY_ITSELF
 
     def table(self, columns: Collection[str], *, partition: str = "") -> pd.DataFrame:
         """Return the image table with those of `cluster`, `is_outlier` and `outlier_score` that are asked for."""
@@ -307,14 +328,17 @@ class Workspace:
         descriptor = self.dataset.descriptors.get(root, self.descriptor)
         return self.library.read(name, self.space(descriptor), version=version)
 
+    @property
+    def _outliers_file(self) -> Path:
+        return self.folder / "outliers" / f"{self.identity.of(self.descriptor)}.npz"
+
     def _abnormality(self) -> Abnormality:
         found = self._exported and Abnormality.exported(self._exported)
-        file = self.folder / "outliers" / f"{self.identity.of(self.descriptor)}.npz"
 
         def make() -> Abnormality:
             return Abnormality.measured(self.dataset, self.descriptor, self.space())
 
-        return found or Abnormality.kept(file, make, n_images=len(self.dataset))
+        return found or Abnormality.kept(self._outliers_file, make, n_images=len(self.dataset))
 
 
 def _slug(text: str) -> str:

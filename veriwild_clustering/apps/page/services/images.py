@@ -97,7 +97,7 @@ class ImageDetail(ImageRecord):
     """All that is known of an image."""
 
     clusters: list[Membership]
-    outlier_score: float | None
+    outlier_score: float | None = Field(description="Null while it is worked out, or where nothing is known.")
     is_outlier: bool
     outlier_reason: str
 
@@ -151,13 +151,13 @@ def rows_where(workspace: Workspace, where: Mapping[str, Any], *, partition: str
 def image_detail(workspace: Workspace, row: int) -> ImageDetail:
     """Return all that is known of an image."""
     row = checked_row(workspace, row)
-    found = workspace.outliers(workspace.default_partition)
+    found = workspace.outliers(workspace.default_partition) if workspace.knows_outliers else None
     return ImageDetail(
         **dict(record_of(workspace, row)),
         clusters=[_membership(workspace, name, row) for name in workspace.partition_names],
-        outlier_score=plain_value(found.scores[row]),
-        is_outlier=bool(found.is_outlier[row]),
-        outlier_reason=str(found.reasons[row]),
+        outlier_score=plain_value(found.scores[row]) if found else None,
+        is_outlier=bool(found.is_outlier[row]) if found else False,
+        outlier_reason=str(found.reasons[row]) if found else "",
     )
 
 

@@ -64,11 +64,14 @@ def list_outliers(
     offset: Offset = 0,
     limit: Limit = 100,
     min_score: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    reason: Annotated[str | None, Query(max_length=200, description="Of one reason alone, such as `too dark`.")] = None,
     partition: AnyPartition = None,
 ) -> outliers.OutlierPage:
     """Return the flagged images, the most abnormal first; with `min_score` all of that score or more."""
     name = asked_partition(workspace, partition)
-    return outliers.outlier_page(workspace, offset=offset, limit=limit, min_score=min_score, partition=name)
+    return outliers.outlier_page(
+        workspace, offset=offset, limit=limit, min_score=min_score, reason=reason, partition=name
+    )
 
 
 @router.get("/comparisons")
