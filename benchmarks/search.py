@@ -23,7 +23,7 @@ from benchmarks.simulation import RAW_DESCRIPTORS, simulated_raw_data
 SIZES = {"tiny": 600, "small": 5_000, "medium": 20_000, "full": 416_314}
 _NAME = "osnet"
 _N_FEATURES = RAW_DESCRIPTORS[_NAME].n_features
-_EXACT, _GRAPH = "SQfp16", "HNSW32,SQfp16"
+_EXACT, _GRAPH = "SQfp16", "HNSW48,SQfp16"
 _N_RESULTS = 10
 _SELECTIVITY = 0.01
 

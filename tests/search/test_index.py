@@ -215,8 +215,8 @@ def test_graph_is_made_beyond_the_exact_size(monkeypatch: pytest.MonkeyPatch, ve
 
     assert SearchIndex.build(vehicles, "osnet").approximation is None
     monkeypatch.setattr(building, "EXACT_VALUES", 1_000)
-    assert SearchIndex.build(vehicles, "osnet").factory == "HNSW32,SQfp16"
-    assert SearchIndex.build(vehicles, "color_model", metric="euclidean").factory == "HNSW32,Flat"
+    assert SearchIndex.build(vehicles, "osnet").factory == "HNSW48,SQfp16"
+    assert SearchIndex.build(vehicles, "color_model", metric="euclidean").factory == "HNSW48,Flat"
 
 
 def test_searches_while_rows_come_and_go(vehicles: Dataset) -> None:

@@ -105,7 +105,7 @@ class SearchIndex:
             What nearness means.
         factory : str, optional
             A string of FAISS's `index_factory`: flat, HNSW or IVF. By default "Flat", which compares all rows, up to
-            33,554,432 numbers (65,536 rows of 512); beyond, a graph, "HNSW32,SQfp16" (cosine) or "HNSW32,Flat".
+            33,554,432 numbers (65,536 rows of 512); beyond, a graph, "HNSW48,SQfp16" (cosine) or "HNSW48,Flat".
         n_threads : int, optional
             By default as many as there are cores.
         progress : bool, optional

@@ -23,7 +23,7 @@ EXACT_VALUES = 2**25
 RECALL_AT = 10
 _RECALL = 0.995  # more than the 0.99 that is wanted, since it is measured on a sample
 _RECALL_ROWS = 500
-_GRAPHS = {"cosine": "HNSW32,SQfp16", "euclidean": "HNSW32,Flat"}  # half floats hold no numbers over 65,504
+_GRAPHS = {"cosine": "HNSW48,SQfp16", "euclidean": "HNSW48,Flat"}  # half floats hold no numbers over 65,504
 
 
 def default_factory(space: SearchSpace) -> str:

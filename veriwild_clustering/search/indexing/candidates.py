@@ -73,7 +73,7 @@ class Candidates:
                 f"('HNSW32,SQfp16') or inverted lists ('IVF1024,SQ8'). {factory!r} makes {type(index).__name__}."
             )
         if isinstance(index, faiss.IndexHNSW):
-            index.hnsw.efConstruction = 100
+            index.hnsw.efConstruction = 200
         if isinstance(index, faiss.IndexIVF):
             index.cp.min_points_per_centroid = 1  # a small sample is no reason to warn
         return made
