@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from veriwild_clustering.apps.page.interface.asking import kindly
@@ -31,7 +32,7 @@ def build_interface(workspace: Workspace) -> Blocks:
 
     from veriwild_clustering.apps.page.interface.tabs import TABS
 
-    with gradio.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
+    with _page_class()(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         gradio.HTML(
             fill("header", title=TITLE, n_images=len(workspace.dataset), origin=workspace.dataset.origin),
             elem_classes="page-title",
@@ -44,6 +45,32 @@ def build_interface(workspace: Workspace) -> Blocks:
                     tab.select(kindly(refresh.function), inputs=refresh.inputs, outputs=refresh.outputs)
     blocks.queue(default_concurrency_limit=_AT_ONCE)
     return blocks
+
+
+def _page_class() -> type[Blocks]:
+    """Return Gradio's page, but one that takes no file which nobody uploaded."""
+    import gradio
+
+    class Page(gradio.Blocks):
+        async def preprocess_data(self, block_fn: Any, inputs: list[Any], *others: Any, **options: Any) -> Any:
+            # Gradio checks this only on servers that it launched itself; on others it copies any file that is named to
+            # where it can be downloaded, and fetches any address.
+            check_uploaded(inputs)
+            return await super().preprocess_data(block_fn, inputs, *others, **options)
+
+    return Page
+
+
+def check_uploaded(given: Any) -> None:
+    """Raise if what a browser sent names, however deep within, a file that is not one of the uploads."""
+    from gradio import Error
+    from gradio.utils import get_upload_folder
+
+    for part in given.values() if isinstance(given, dict) else given if isinstance(given, list) else ():
+        check_uploaded(part)
+    path = given.get("path") if isinstance(given, dict) else None
+    if isinstance(path, str) and not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise Error("The file was not uploaded here.", print_exception=False)
 
 
 def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
