@@ -88,3 +88,26 @@ def test_distances_are_not_joined(dataset: Dataset) -> None:
     own = {"a": SearchIndex.build(dataset, "a", metric="euclidean")}
     with pytest.raises(ValueError, match="cosine"):
         JoinedIndex(own, SearchSpace.of(dataset, "a", metric="euclidean"))
+
+
+def test_removed_rows_are_not_found_among_few_either(dataset: Dataset) -> None:
+    own = {name: SearchIndex.build(dataset, name) for name in "ab"}
+    joined = JoinedIndex(own, SearchSpace.of(dataset, {"a": 1, "b": 1}))
+    joined.remove([3])
+    assert len(joined) == N_IMAGES - 2
+    allowed = np.arange(N_IMAGES) < 5
+    assert sorted(joined.nearest(joined.space.rows([3]), 5, allowed=allowed).rows[0]) == [-1, 0, 1, 2, 4]
+
+
+def test_rows_that_lack_a_descriptor_take_no_place_of_others() -> None:
+    rng = np.random.default_rng(0)
+    vectors = {name: rng.normal(size=(9_000, 8)) for name in "ab"}
+    vectors["a"][:3_000], vectors["b"][6_000:] = np.nan, np.nan
+    images = pd.DataFrame({"path": [str(row) for row in range(9_000)]})
+    dataset = Dataset(images, {name: Descriptor(name, values) for name, values in vectors.items()})
+    weights = {"a": 1.0, "b": 1.0}
+    own = {name: SearchIndex.build(dataset, name) for name in "ab"}
+    joined, whole = JoinedIndex(own, SearchSpace.of(dataset, weights)), SearchIndex.build(dataset, weights)
+    query = whole.space.rows([4_000])
+    found, expected = (index.nearest(query, 2_900, exact=True) for index in (joined, whole))
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)

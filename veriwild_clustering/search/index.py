@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.validation import DatasetError, check_int
@@ -220,8 +220,12 @@ class SearchIndex:
 
     def __len__(self) -> int:
         """Return the number of rows that can be found."""
-        contents = self._contents  # once, since another thread may replace it
-        return int(np.count_nonzero(contents.space.valid & ~contents.removed))
+        return int(np.count_nonzero(self.findable))
+
+    @property
+    def findable(self) -> NDArray[np.bool_]:
+        """Which rows can be found, shape (n_images,)."""
+        return self._contents.findable
 
     def __repr__(self) -> str:
         return f"SearchIndex({self.space!r}, {self.factory}, {len(self):,} of {len(self.space):,} rows)"
@@ -311,9 +315,8 @@ class SearchIndex:
             If there is no such row, or it has no usable vector.
         """
         added = checked_rows(rows, len(self.space))
-        unusable = ~self.space.valid[added]
-        if unusable.any():
-            raise ValueError(f"Row {added[unusable][0]} has no usable vector of {' and '.join(self.space.names)}.")
+        if not (usable := self.space.valid[added]).all():
+            raise ValueError(f"Row {added[~usable][0]} has no usable vector of {' and '.join(self.space.names)}.")
         self._mark(added, removed=False)
 
     def extend(self, dataset: Dataset) -> None:

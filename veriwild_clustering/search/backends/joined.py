@@ -64,7 +64,7 @@ class JoinedIndex:
 
     def __len__(self) -> int:
         """Return the number of rows that can be found."""
-        return int(np.count_nonzero(self._space.valid))
+        return int(np.count_nonzero(self._findable()))
 
     def nearest(
         self,
@@ -78,7 +78,7 @@ class JoinedIndex:
         """Return the nearest rows to vectors, as `SearchIndex.nearest` does; `exact` looks as deep as it takes."""
         vectors = np.atleast_2d(np.asarray(queries, dtype=np.float32))
         n_results = check_int("n_results", n_results, low=1)
-        mask = self._space.valid
+        mask = self._findable()
         if allowed is not None:
             mask = mask & check_rows("allowed", allowed, len(self._space)).astype(bool)
         hidden = [np.empty(0, dtype=np.int64)] * len(vectors) if exclude is None else [np.asarray(e) for e in exclude]
@@ -97,6 +97,9 @@ class JoinedIndex:
         """Let removed rows be found again."""
         for index in self._indices.values():
             index.add(rows)
+
+    def _findable(self) -> NDArray[np.bool_]:
+        return np.logical_and.reduce([index.findable for index in self._indices.values()])
 
     def _one(
         self, query: NDArray[np.float32], n_results: int, mask: NDArray[np.bool_], hidden: Rows, *, exact: bool
@@ -122,13 +125,15 @@ class JoinedIndex:
     ) -> tuple[Rows, float]:
         """Return the rows that some descriptor puts first, and the most that any other row can score."""
         named, ceiling = [], 0.0
-        allowed = None if mask is self._space.valid else mask
+        n_allowed = np.count_nonzero(mask)
         for (name, columns), weight in zip(self._space.blocks.items(), self._space.weights, strict=True):
             block = query[columns]
             length = float(np.linalg.norm(block))
             if length == 0:
                 continue  # nothing is asked of this descriptor
-            found = self._indices[name].nearest(block / length, depth, allowed=allowed, exclude=[hidden])
+            index = self._indices[name]
+            allowed = None if len(index) == n_allowed else mask  # what it alone has would take the place of others
+            found = index.nearest(block / length, depth, allowed=allowed, exclude=[hidden])
             rows = found.rows[0][found.rows[0] >= 0]
             named.append(rows)
             if len(rows) == depth:

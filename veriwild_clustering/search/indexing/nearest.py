@@ -73,6 +73,11 @@ class Contents:
         return np.flatnonzero(self.space.valid)
 
     @cached_property
+    def findable(self) -> Mask:
+        """Which rows may be found, shape (n_images,)."""
+        return self.space.valid & ~self.removed
+
+    @cached_property
     def present(self) -> Mask | None:
         """Which places may be found, None if all."""
         present = ~self.removed[self.rows]
