@@ -193,11 +193,12 @@ def test_words_without_clip_are_unavailable(client: TestClient) -> None:
     ("path", "status", "field"),
     [
         ("/api/images/90", 404, "row"),
-        ("/api/partitions/nobody/clusters", 404, "id"),
+        ("/api/partitions/nobody/clusters", 404, "partition"),
         ("/api/layouts/tsne-2d", 404, "name"),
         ("/api/colors?by=nothing", 404, "by"),
         ("/api/images/3/thumbnail?size=97", 422, "size"),
         ("/api/images?limit=501", 422, "limit"),
+        ("/api/comparisons?first_version=99", 404, "version"),
         ("/api/nothing", 404, ""),
     ],
 )
@@ -205,3 +206,16 @@ def test_errors_have_one_shape(client: TestClient, path: str, status: int, field
     answer = client.get(path)
     assert answer.status_code == status
     assert ErrorBody.model_validate(answer.json()).error.field == field
+
+
+def test_the_field_of_a_form_is_named(client: TestClient, jpeg: bytes) -> None:
+    answer = client.post("/api/search/upload", files={"images": ("a.jpg", jpeg)}, data={"query": " " * 100_001})
+    assert answer.status_code == 422
+    assert ErrorBody.model_validate(answer.json()).error.field == "query"
+
+
+def test_a_change_of_a_version_to_come_is_a_conflict(client: TestClient, workspace: Workspace) -> None:
+    name = workspace.default_partition
+    edit = {"base_version": 2, "edit": {"kind": "rename", "cluster": 0, "name": "x"}}
+    answer = client.post(f"/api/partitions/{name}/edits", json=edit)
+    assert (answer.status_code, answer.json()["error"]["current"]) == (409, 1)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from veriwild_clustering import Dataset, DatasetError, Descriptor, Partition, SearchIndex, export_partition
+from veriwild_clustering import (
+    Dataset,
+    DatasetError,
+    Descriptor,
+    Partition,
+    SearchIndex,
+    export_partition,
+    rename_cluster,
+)
+from veriwild_clustering.apps.page.preparation.once import Once
 from veriwild_clustering.apps.page.preparation.thumbnails import Thumbnails
 from veriwild_clustering.apps.page.services.images import dataset_overview, image_page
 from veriwild_clustering.apps.page.services.maps import quantised_layout
@@ -136,6 +147,43 @@ def test_an_exported_partition_is_shown_first(page_dataset: Dataset, tmp_path: P
     assert workspace.default_partition.startswith("best_partition-")
     assert partition.n_clusters == 5
     assert np.isfinite(workspace.abnormality.scores).any()  # the CSV has none, so they are worked out
+
+
+def test_names_of_clusters_come_back_with_an_export(page_dataset: Dataset, tmp_path: Path) -> None:
+    named = Partition(np.arange(90) % 3 - 1, page_dataset["osnet"], "by hand", cluster_names=["", "taxis, yellow"])
+    export_partition(tmp_path / "named.csv", page_dataset, named)
+    workspace = Workspace(page_dataset, tmp_path / "app", partition=tmp_path / "named.csv", umap=False)
+    assert workspace.partition(workspace.default_partition).cluster_names == named.cluster_names
+
+
+def test_other_names_are_another_partition(fresh: Workspace) -> None:
+    plain = Partition(np.arange(90) % 2, fresh.dataset["osnet"], "by hand")
+    first, second = (fresh.add_partition(one) for one in (plain, rename_cluster(plain, 0, "even")))
+    assert fresh.add_partition(plain) == first == fresh.default_partition
+    assert fresh.partition(second).cluster_name(0) == "even"
+
+
+def test_what_many_ask_for_is_made_once_and_nothing_is_left_of_failures() -> None:
+    once: Once[int] = Once(n_kept=2)
+    made: list[int] = []
+
+    def make(key: int) -> int:
+        time.sleep(0.001)
+        made.append(key)
+        return key
+
+    def refuse() -> int:
+        raise KeyError("none")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda n: once.get(n // 8, lambda: make(n // 8)), range(80))) == [
+            n // 8 for n in range(80)
+        ]
+    assert set(made) == set(range(10))
+    for key in range(20, 30):
+        with pytest.raises(KeyError):
+            once.get(key, refuse)
+    assert not once._making
 
 
 @pytest.mark.parametrize(

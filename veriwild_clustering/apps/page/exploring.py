@@ -42,7 +42,8 @@ def explore(
     dataset : Dataset or path
         What is shown, or its CSV.
     partitions : Partition or sequence of Partition
-        Partitions of the dataset, the first of which is shown first; by default the best of a modest sweep.
+        Partitions of the dataset, the first of which is shown first; by default `best_partition.csv` beside the CSV,
+        else the best of a modest sweep.
     folder : path, optional
         Where maps, thumbnails and corrections of clusters are kept; it is of this dataset alone. By default
         `reports/app` beside the CSV, or, for a dataset that is open, a folder that goes when the page is closed.
@@ -80,7 +81,7 @@ def explore(
     ...     page.url
     'http://127.0.0.1:...'
     """
-    check_int("port", port, low=0, high=65535)
+    check_int("port", port, low=0, high=2**16)
     check_int("height", height, low=200)
     kept = TemporaryDirectory(prefix="veriwild-", ignore_cleanup_errors=True)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +32,7 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.progress import bars
-from veriwild_clustering.core.storage.partitions import PartitionLibrary
+from veriwild_clustering.core.storage.partitions import PartitionLibrary, VersionConflictError
 from veriwild_clustering.core.validation import DatasetError, check_rows
 
 if TYPE_CHECKING:
@@ -106,34 +106,17 @@ class Workspace:
         self._remembered: Once[Any] = Once(n_kept=32)
         self._partitions: Once[Partition] = Once(n_kept=8)
         self._summaries: Once[ClusterSummaries] = Once(n_kept=4)
+        self._marked: Once[Abnormality] = Once(n_kept=4)
 
     @classmethod
     def open(
         cls, path: str | Path, *, images: str | Path | None = None, folder: str | Path | None = None, **options: Any
     ) -> Workspace:
-        """Open the workspace of a `transport_dataset.csv`.
+        """Open the workspace of a `transport_dataset.csv`; raises as the class and `Dataset.open` do.
 
-        Parameters
-        ----------
-        path : path
-            The CSV.
-        images : path, optional
-            Folder or zip of the images, see `Dataset.open`.
-        folder : path, optional
-            By default `reports/app` beside the CSV.
-        **options
-            As the class takes them. Without `partition`, a `best_partition.csv` beside the CSV is taken if it is of
-            this dataset.
-
-        Returns
-        -------
-        Workspace
-            Nothing but the image table has been read.
-
-        Raises
-        ------
-        DatasetError
-            As the class does, and as `Dataset.open` does.
+        `images` is a folder or zip as `Dataset.open` takes it; the folder is by default `reports/app` beside the CSV.
+        The other options are those of the class, but without `partition` a `best_partition.csv` beside the CSV is
+        taken if it is of this dataset.
         """
         csv = Path(path)
         dataset = Dataset.open(csv, images=images)
@@ -218,11 +201,24 @@ class Workspace:
 
         The first one that is added before any was asked for is the one to be shown first.
         """
-        labels = check_rows("partition.labels", partition.labels, len(self.dataset))
-        digest = hashlib.sha256(labels.tobytes()).hexdigest()[:8]
+        check_rows("partition.labels", partition.labels, len(self.dataset))
+        digest = _digest(partition.labels, partition.cluster_names)
         name = self._saved(f"{_slug(partition.algorithm)}-{digest}", lambda: partition)
         self._once.get("first partition", lambda: name)
         return name
+
+    def current(self, name: str) -> int:
+        """Return the number of the newest version of a partition; raises NotFoundError if there is none.
+
+        What is kept of a version is made of the number first and of that version then: a newer one may come between.
+        """
+        try:
+            version = self.library.current(name)
+        except ValueError:  # no possible name
+            version = 0
+        if not version:
+            raise NotFoundError(f"There is no partition {name!r}.", field="partition")
+        return version
 
     def partition(self, name: str, *, version: int | None = None) -> Partition:
         """Return a saved partition, by default its newest version.
@@ -234,20 +230,20 @@ class Workspace:
         DatasetError
             If its file is damaged.
         """
+        newest = self.current(name)
+        asked = newest if version is None else version
         try:
-            asked = self.library.current(name) if version is None else version
             return self._partitions.get((name, asked), lambda: self._read(name, asked))
-        except (KeyError, ValueError) as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise NotFoundError(f"There is no partition {name!r} of version {version or 1}.", field="id") from error
+        except KeyError as error:
+            message = f"There is no version {asked} of the partition {name!r}; the newest is {newest}."
+            raise NotFoundError(message, field="version") from error
 
     def summaries(self, name: str, *, version: int | None = None) -> ClusterSummaries:
         """Return what each cluster of a partition holds; O(n_images) the first time."""
         from veriwild_clustering.interpretation.summaries import summarize
 
-        partition = self.partition(name, version=version)
-        asked = version or self.library.current(name)
+        asked = version or self.current(name)
+        partition = self.partition(name, version=asked)
         return self._summaries.get((name, asked), lambda: summarize(partition, self.dataset.images, n_images=12))
 
     @property
@@ -260,8 +256,11 @@ class Workspace:
         """Return how abnormal each image is, with those that were marked by hand in a partition."""
         from veriwild_clustering.clustering.editing import marked_outliers
 
-        marked = marked_outliers(self.partition(name))
-        return self.abnormality.with_marks(marked) if len(marked) else self.abnormality
+        version = self.current(name)
+        marked = marked_outliers(self.partition(name, version=version))
+        if not len(marked):
+            return self.abnormality
+        return self._marked.get((name, version), lambda: self.abnormality.with_marks(marked))
 
     @property
     def knows_outliers(self) -> bool:
@@ -310,13 +309,11 @@ class Workspace:
             name = f"kmeans-{_slug(self.identity.of(self.descriptor))[-16:]}"
             return self._saved(name, lambda: best_of_sweep(self.space()))
         exported: ExportedPartition = self._exported
-        name = f"{self._exported_name}-{hashlib.sha256(exported.labels.tobytes()).hexdigest()[:8]}"
+        name = f"{self._exported_name}-{_digest(exported.labels, exported.names)}"
         return self._saved(name, lambda: exported.partition(self.space(), self._exported_name))
 
     def _saved(self, name: str, make: Any) -> str:
         if not self.library.current(name):
-            from veriwild_clustering.core.storage.partitions import VersionConflictError
-
             try:
                 self.library.save(name, make())
             except VersionConflictError:  # another process was first: one sweep is as good as the other
@@ -339,6 +336,11 @@ class Workspace:
             return Abnormality.measured(self.dataset, self.descriptor, self.space())
 
         return found or Abnormality.kept(self._outliers_file, make, n_images=len(self.dataset))
+
+
+def _digest(labels: NDArray[np.int32], names: Sequence[str]) -> str:
+    """Return what tells clusters and their names from others."""
+    return hashlib.sha256(labels.tobytes() + "\n".join(names).encode()).hexdigest()[:8]
 
 
 def _slug(text: str) -> str:

@@ -31,19 +31,22 @@ class ExportedPartition:
     ----------
     labels, confidence : array of shape (n_images,)
         As in the partition.
+    names : tuple of str
+        What clusters are called, none where they have no names.
     scores, is_outlier, reasons : array of shape (n_images,), optional
         The outliers as they were exported, None where none were.
     """
 
     labels: NDArray[np.int32]
     confidence: NDArray[np.float32]
+    names: tuple[str, ...]
     scores: NDArray[np.float64] | None
     is_outlier: NDArray[np.bool_]
     reasons: NDArray[np.object_]
 
     def partition(self, space: Descriptor, name: str) -> Partition:
         """Return the partition, in the space that the page shows."""
-        return Partition(self.labels, space, name, confidence=self.confidence)
+        return Partition(self.labels, space, name, confidence=self.confidence, cluster_names=self.names)
 
 
 def read_exported(file: Path, dataset: Dataset) -> ExportedPartition:
@@ -71,6 +74,7 @@ def read_exported(file: Path, dataset: Dataset) -> ExportedPartition:
     return ExportedPartition(
         labels.to_numpy(dtype=np.int32),
         np.clip(_numbers(table, "confidence", fill=1.0), 0, 1).astype(np.float32),
+        _names(labels.to_numpy(dtype=np.int32), _texts(table, "cluster_name")),
         scores=_scores(table),
         is_outlier=_texts(table, "is_outlier").str.lower().isin(["true", "1"]).to_numpy(),
         reasons=_texts(table, "outlier_reason").to_numpy(dtype=object),
@@ -111,6 +115,13 @@ def best_of_sweep(space: Descriptor) -> Partition:
 def _scores(table: pd.DataFrame) -> NDArray[np.float64] | None:
     scores = _numbers(table, "outlier_score", fill=np.nan)
     return scores if np.isfinite(scores).any() else None
+
+
+def _names(labels: NDArray[np.int32], texts: pd.Series[str]) -> tuple[str, ...]:
+    """Return the name of each cluster, none where no cluster has one."""
+    own = texts[labels >= 0].groupby(labels[labels >= 0]).first()
+    names = own.reindex(range(int(labels.max(initial=-1)) + 1), fill_value="")
+    return tuple(names) if names.any() else ()
 
 
 def _numbers(table: pd.DataFrame, name: str, *, fill: float) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ class Once(Generic[T]):
     def __init__(self, *, n_kept: int = 64) -> None:
         self._n_kept = n_kept
         self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._making: dict[Hashable, Lock] = {}
+        self._making: dict[Hashable, tuple[Lock, int]] = {}  # and how many threads hold it or wait for it
         self._lock = Lock()
 
     def __contains__(self, key: Hashable) -> bool:
@@ -39,14 +39,24 @@ class Once(Generic[T]):
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-            making = self._making.setdefault(key, Lock())
-        with making:
+            making, n_waiting = self._making.get(key, (Lock(), 0))
+            self._making[key] = making, n_waiting + 1
+        try:
+            with making:
+                return self._made(key, make)
+        finally:
+            with self._lock:
+                making, n_waiting = self._making.pop(key)
+                if n_waiting > 1:
+                    self._making[key] = making, n_waiting - 1
+
+    def _made(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
             if key in self._values:  # made while this thread waited
                 return self._values[key]
-            value = make()
-            with self._lock:
-                self._values[key] = value
-                self._making.pop(key, None)
-                while len(self._values) > self._n_kept:
-                    self._values.popitem(last=False)
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._n_kept:
+                self._values.popitem(last=False)
         return value

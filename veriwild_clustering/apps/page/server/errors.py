@@ -76,7 +76,7 @@ def _handler(status: int, code: str) -> Any:
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     first = found[0] if found else {"loc": (), "msg": "The request is not valid."}
-    where = [str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"}]
+    where = map(str, first["loc"][1:])  # the first says whether it is of the body, the path or the query
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     return error_response(422, f"{first['msg']}{more}", field=".".join(where))
 

@@ -20,6 +20,7 @@ from veriwild_clustering.clustering.editing import (
     unmark_outliers,
 )
 from veriwild_clustering.core.partition import NOISE, Partition
+from veriwild_clustering.core.storage.partitions import VersionConflictError
 
 __all__ = [
     "Edit",
@@ -168,7 +169,7 @@ def partition_page(workspace: Workspace, *, offset: int, limit: int) -> Page[Par
 
 def partition_info(workspace: Workspace, name: str, *, version: int | None = None) -> PartitionInfo:
     """Return a saved partition, by default its newest version."""
-    version = version or workspace.library.current(name)
+    version = version or workspace.current(name)
     partition = workspace.partition(name, version=version)
     params = {key: _plain(value) for key, value in partition.params.items() if key != "edits"}
     edits = list(partition.params.get("edits", ()))
@@ -190,7 +191,7 @@ def partition_info(workspace: Workspace, name: str, *, version: int | None = Non
 
 def cluster_page(workspace: Workspace, name: str, *, offset: int, limit: int) -> Page[ClusterCard]:
     """Return the clusters of a partition, the largest first; noise, where there is any, comes last."""
-    version = _current(workspace, name)
+    version = workspace.current(name)
     partition = workspace.partition(name, version=version)
     clusters = [*range(partition.n_clusters), *([NOISE] if partition.noise_fraction else [])]
     shown = clusters[offset : offset + limit]
@@ -199,11 +200,13 @@ def cluster_page(workspace: Workspace, name: str, *, offset: int, limit: int) ->
 
 def cluster_detail(workspace: Workspace, name: str, cluster: int, *, offset: int, limit: int) -> ClusterDetail:
     """Return a cluster with its attributes and a part of its members; -1 is noise, which has no attributes."""
-    version = _current(workspace, name)
+    version = workspace.current(name)
     partition = workspace.partition(name, version=version)
-    rows = partition.members(cluster)
     if not NOISE <= cluster < partition.n_clusters:
-        raise NotFoundError(f"Partition {name!r} has no cluster {cluster}: it has {partition.n_clusters}.", field="c")
+        raise NotFoundError(
+            f"Partition {name!r} has no cluster {cluster}: it has {partition.n_clusters}.", field="cluster"
+        )
+    rows = partition.members(cluster)
     return ClusterDetail(
         partition=name,
         version=version,
@@ -227,11 +230,10 @@ def apply_edit(workspace: Workspace, name: str, request: EditRequest) -> Partiti
     NotFoundError
         If there is no such partition or version.
     """
-    current = _current(workspace, name)
-    if request.base_version == current:
-        partition = _edited(workspace.partition(name, version=current), request.edit)
-    else:
-        partition = workspace.partition(name, version=current)  # saving says which version is the current one
+    current = workspace.current(name)
+    if request.base_version != current:
+        raise VersionConflictError(name, base=request.base_version, current=current)
+    partition = _edited(workspace.partition(name, version=current), request.edit)
     version = workspace.library.save(name, partition, base=request.base_version)
     return partition_info(workspace, name, version=version)
 
@@ -245,11 +247,6 @@ def _edited(partition: Partition, edit: Rename | Merge | MarkOutlier | UnmarkOut
         return (mark_outliers if isinstance(edit, MarkOutlier) else unmark_outliers)(partition, edit.rows)
     except (ValueError, TypeError) as error:
         raise BadRequestError(str(error), field="edit") from error
-
-
-def _current(workspace: Workspace, name: str) -> int:
-    workspace.partition(name)
-    return workspace.library.current(name)
 
 
 def _card(workspace: Workspace, name: str, version: int, cluster: int) -> ClusterCard:

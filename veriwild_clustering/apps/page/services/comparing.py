@@ -43,11 +43,8 @@ def compare(
     second_version: int | None = None,
 ) -> Comparison:
     """Compare two partitions, or two versions of one; by default the newest."""
-    one, other = workspace.partition(first, version=first_version), workspace.partition(second, version=second_version)
-    versions = (
-        first_version or workspace.library.current(first),
-        second_version or workspace.library.current(second),
-    )
+    versions = first_version or workspace.current(first), second_version or workspace.current(second)
+    one, other = workspace.partition(first, version=versions[0]), workspace.partition(second, version=versions[1])
 
     def make() -> Comparison:
         from veriwild_clustering.evaluation.agreement import agreement

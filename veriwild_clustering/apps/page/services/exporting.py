@@ -32,7 +32,8 @@ def export_records(workspace: Workspace, name: str = "") -> Path:
 def _exported(workspace: Workspace, name: str, suffix: str) -> Path:
     """Write a file once per version, and let go of those of versions before."""
     name = name or workspace.default_partition
-    partition, version = workspace.partition(name), workspace.library.current(name)
+    version = workspace.current(name)
+    partition = workspace.partition(name, version=version)
     file = workspace.folder / "exports" / f"{name}-{version:06d}.{suffix}"
 
     def make() -> Path:

@@ -198,11 +198,12 @@ def _checked_size(size: int) -> int:
 
 
 def _membership(workspace: Workspace, name: str, row: int) -> Membership:
-    partition = workspace.partition(name)
+    version = workspace.current(name)
+    partition = workspace.partition(name, version=version)
     cluster = int(partition.labels[row])
     return Membership(
         partition=name,
-        version=workspace.library.current(name),
+        version=version,
         cluster=cluster,
         name=partition.cluster_name(cluster),
         confidence=float(partition.confidence[row]),

@@ -75,8 +75,8 @@ def cluster_color(cluster: int) -> str:
 def _colors(workspace: Workspace, by: str, partition: str) -> tuple[Legend, NDArray[np.uint16]]:
     if by == "cluster":
         name = partition or workspace.default_partition
-        version = workspace.library.current(name)
-        shown = workspace.partition(name)
+        version = workspace.current(name)
+        shown = workspace.partition(name, version=version)
         return workspace.remember(("colors", name, version), lambda: _of_clusters(shown))
     images = workspace.dataset.images
     if by == "outlier_score":

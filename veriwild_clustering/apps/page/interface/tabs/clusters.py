@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import gradio as gr
+import numpy as np
 
 from veriwild_clustering.apps.page.interface.asking import Refresh, choice_label, kindly, parse_rows, warn
 from veriwild_clustering.apps.page.interface.fragments import clickable, fill
@@ -176,8 +177,8 @@ class _Callbacks:
 
     def _followed(self, partition: str, members: Any, without: list[int]) -> int | None:
         """Return what the cluster of these members is now: correcting may have renumbered it."""
-        left = [int(row) for row in members if row not in without][:1]
-        return int(self._workspace.partition(partition).labels[left[0]]) if left else None
+        left = np.setdiff1d(members, without)
+        return int(self._workspace.partition(partition).labels[left[0]]) if len(left) else None
 
     def _detail(self, partition: str, cluster: int) -> ClusterDetail:
         return service.cluster_detail(self._workspace, partition, cluster, offset=0, limit=_N_MEMBERS)
