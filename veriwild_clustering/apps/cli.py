@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, models, run, train
+from veriwild_clustering.apps import assign, create_dataset, models, run, segment, train
 from veriwild_clustering.apps.engine import command as engine
 
 __all__ = ["main"]
@@ -23,6 +23,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "assign": assign,
     "engine": engine,
     "train": train,
+    "segment": segment,
     "models": models,
 }
 
