@@ -1,11 +1,16 @@
 from .apps.engine.grouping import Grouping as Grouping
 from .apps.engine.grouping import group_images as group_images
+from .apps.page.exploring import explore as explore
 from .clustering.assignment import PartitionModel as PartitionModel
 from .clustering.components import SimilarityComponents as SimilarityComponents
 from .clustering.criteria.clustering import cluster_by as cluster_by
 from .clustering.criteria.conversation import Conversation as Conversation
 from .clustering.criteria.proposals import propose_criteria as propose_criteria
 from .clustering.criteria.tables import criteria_table as criteria_table
+from .clustering.editing import mark_outliers as mark_outliers
+from .clustering.editing import merge_clusters as merge_clusters
+from .clustering.editing import rename_cluster as rename_cluster
+from .clustering.editing import unmark_outliers as unmark_outliers
 from .clustering.families.dbscan import eps_knee as eps_knee
 from .clustering.families.dbscan import neighbor_distances as neighbor_distances
 from .clustering.noise import assign_noise as assign_noise

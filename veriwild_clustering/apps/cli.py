@@ -11,6 +11,7 @@ from types import ModuleType
 from veriwild_clustering import __version__
 from veriwild_clustering.apps import assign, create_dataset, criterion, folders, models, run, train
 from veriwild_clustering.apps.engine import command as engine
+from veriwild_clustering.apps.page import command as page
 
 __all__ = ["main"]
 
@@ -20,6 +21,7 @@ INTERRUPTED = 130
 _COMMANDS: dict[str, ModuleType] = {
     "create-dataset": create_dataset,
     "run": run,
+    "app": page,
     "assign": assign,
     "criterion": criterion,
     "engine": engine,

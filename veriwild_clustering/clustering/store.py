@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +15,13 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
+from veriwild_clustering.core.storage.partitions import BROKEN, PartitionContents, read_arrays, write_arrays
 from veriwild_clustering.core.storage.vector_files import map_npy
 
 __all__ = ["PartitionRecord", "PartitionStore"]
 
 _FORMAT = 1
 _COPIED_BYTES = 2**20  # what joblib too copies to each process rather than through a file
-_BROKEN = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,8 @@ class PartitionStore:
     def write(self, key: str, record: PartitionRecord) -> None:
         """Write a record under its key: all of it or nothing."""
         meta = {"format": _FORMAT, "key": key, "resolved": dict(record.resolved), "seconds": record.seconds}
-        arrays: dict[str, Any] = {f"state/{name}": value for name, value in record.state.items()}
-        labels = record.labels.astype(np.min_scalar_type(-int(record.labels.max(initial=0)) - 1))
         with write_atomically(self.path(key)) as path:
-            # Not compressed: confidence does not get much smaller, and compressing takes many times as long as writing.
-            np.savez(path, meta=np.array(json.dumps(meta)), labels=labels, confidence=record.confidence, **arrays)
+            write_arrays(path, meta, PartitionContents(record.labels, record.confidence, record.state))
 
     def read(self, key: str, n_images: int) -> PartitionRecord | None:
         """Return the record under a key; None if there is none or, with a warning, if its file is broken."""
@@ -120,16 +114,13 @@ class PartitionStore:
             return None
         try:
             return _read(path, key, n_images)
-        except _BROKEN as error:
+        except BROKEN as error:
             warnings.warn(f"{path} is broken ({error}); its partition is computed again.", stacklevel=2)
             return None
 
 
 def _read(path: Path, key: str, n_images: int) -> PartitionRecord:
-    with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-        meta = json.loads(str(file["meta"]))
-        if meta["format"] != _FORMAT or meta["key"] != key or file["labels"].shape != (n_images,):
-            raise ValueError("it holds another partition")
-        state = {name.removeprefix("state/"): file[name] for name in file.files if name.startswith("state/")}
-        labels = file["labels"].astype(np.int32)
-        return PartitionRecord(labels, file["confidence"], state, meta["resolved"], meta["seconds"])
+    meta, contents = read_arrays(path)
+    if meta["format"] != _FORMAT or meta["key"] != key or contents.labels.shape != (n_images,):
+        raise ValueError("it holds another partition")
+    return PartitionRecord(*contents, meta["resolved"], meta["seconds"])

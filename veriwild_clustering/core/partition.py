@@ -200,5 +200,5 @@ def _ordered_names(names: Sequence[str], order: NDArray[np.int64]) -> tuple[str,
     return tuple(names[cluster] for cluster in order) if any(names) else ()
 
 
-NOT_IN_NAME = frozenset({"random_state", "approximation", "outcome"})
+NOT_IN_NAME = frozenset({"random_state", "approximation", "edits", "outcome"})
 """Parameters that no name and no table of parameters shows: what they say is long, or has a place of its own."""

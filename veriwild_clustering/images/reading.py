@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "BadImageError",
+    "decode_image",
     "image_bytes",
     "image_store_of",
     "open_header",
@@ -99,9 +100,28 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
         If the file is missing, outside the store, empty, not an image, or above `MAX_PIXELS`; also if decoding fails
         inside the block.
     """
+    with _opened(image_bytes(store, path), max_pixels=MAX_PIXELS) as image:
+        yield image
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS, reduced_to: int | None = None) -> Image.Image:
+    """Return the image that a file holds: upright, RGB, of several the first; at most `reduced_to` pixels of it.
+
+    Raises
+    ------
+    BadImageError
+        If it is not an image of a known format, or has more than `max_pixels`, which is found out before decoding.
+    """
+    if not data:
+        raise BadImageError("empty", "the file has zero bytes")
+    with _opened(data, max_pixels=max_pixels) as image:
+        return upright(image, max_pixels=reduced_to)
+
+
+@contextmanager
+def _opened(data: bytes, *, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     from PIL import Image, UnidentifiedImageError
 
-    data = image_bytes(store, path)
     with _decoding():
         try:
             image = Image.open(BytesIO(data), formats=_FORMATS)
@@ -110,9 +130,8 @@ def open_header(store: ImageStore, path: str) -> Iterator[ImageFile.ImageFile]:
         except UnidentifiedImageError as error:
             raise BadImageError("unreadable", "not an image of a known format") from error
         with image:
-            n_pixels = image.width * image.height
-            if n_pixels > MAX_PIXELS:
-                detail = f"{image.width} x {image.height} pixels, at most {MAX_PIXELS // 10**6} megapixels are decoded"
+            if image.width * image.height > max_pixels:
+                detail = f"{image.width} x {image.height} pixels, at most {max_pixels // 10**6} megapixels are decoded"
                 raise BadImageError("too large", detail)
             yield image
 

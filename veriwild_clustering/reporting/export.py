@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import check_rows
 
-if TYPE_CHECKING:
-    from veriwild_clustering.outliers.scores import OutlierScores
+__all__ = ["Outliers", "export_partition"]
 
-__all__ = ["export_partition"]
+
+class Outliers(Protocol):
+    """What an export says of outliers, one entry per image: `OutlierScores`, or scores from elsewhere."""
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Higher is more abnormal."""
+
+    @property
+    def is_outlier(self) -> NDArray[np.bool_]:
+        """Which images are flagged."""
+
+    @property
+    def reasons(self) -> NDArray[np.object_]:
+        """Why an image is flagged."""
 
 
 def export_partition(
-    path: str | Path, dataset: Dataset, partition: Partition, *, outliers: OutlierScores | None = None
+    path: str | Path, dataset: Dataset, partition: Partition, *, outliers: Outliers | None = None
 ) -> pd.DataFrame:
     """Write a partition as CSV, one row per image, in the order of the image table.
 

@@ -15,6 +15,7 @@ from veriwild_clustering.core.validation import DatasetError
 __all__ = [
     "MANIFEST",
     "clear_errors",
+    "create_atomically",
     "finish_commit",
     "only_run",
     "staged_dataset",
@@ -27,8 +28,10 @@ _STAGE, _LOCK = ".partial", ".lock"
 
 
 @contextmanager
-def write_atomically(path: str | Path) -> Iterator[Path]:
+def write_atomically(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error, what was written there becomes `path`.
+
+    What is not `durable`, such as a cache, is not pushed to the disk: a machine that loses its power may lose it.
 
     Raises
     ------
@@ -45,18 +48,64 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     ('whole', 1)
     """
     target = Path(path)
-    with clear_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is not a secret
-            yield temporary
+    with clear_errors(target), _temporary(target) as temporary:
+        yield temporary
+        if durable:
             _sync(temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        temporary.replace(target)
+
+
+@contextmanager
+def create_atomically(path: str | Path) -> Iterator[Path]:
+    """Do as `write_atomically` does, but never replace: of several that create one file, in any process, one does.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there already, also where it came while this one was written.
+    DatasetError
+        If the folder cannot be written to, or its file system has no hard links.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> for text in ("first", "second"):
+    ...     try:
+    ...         with create_atomically(target) as temporary:
+    ...             size = temporary.write_text(text)
+    ...     except FileExistsError:
+    ...         print(text, "came too late")
+    second came too late
+    >>> target.read_text()
+    'first'
+    """
+    target = Path(path)
+    taken = False
+    with clear_errors(target), _temporary(target) as temporary:
+        yield temporary
+        _sync(temporary)
+        try:
+            os.link(temporary, target)  # a rename would replace
+            _sync(target.parent)
+        except FileExistsError:
+            taken = True
+    if taken:
+        raise FileExistsError(f"{target} exists already.")
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """Give an empty file beside the target, which is gone in the end unless it was moved."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private; a result is not a secret
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from veriwild_clustering.core.storage.row_order import order_fingerprint
 from veriwild_clustering.core.storage.vector_files import map_npy
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["FORMAT_VERSION", "MEASURED_KINDS", "read_dataset", "read_manifest", "verify_dataset"]
+__all__ = ["FORMAT_VERSION", "MEASURED_KINDS", "read_dataset", "read_manifest", "recorded_checksum", "verify_dataset"]
 
 FORMAT_VERSION = 1
 _TEXT_COLUMNS = frozenset({"path", "vehicle_id", "folder", "image_status", "phash"})
@@ -110,6 +111,20 @@ def read_manifest(csv: str | Path) -> dict[str, Any] | None:
     if missing:
         raise DatasetError(f"{file} is damaged: it lacks {', '.join(sorted(missing))}. {_REMEDY}")
     return dict(manifest)
+
+
+def recorded_checksum(descriptor: Descriptor) -> str | None:
+    """Return the checksum that the dataset's manifest has of the descriptor's file, None where there is none."""
+    vectors, owner = descriptor.vectors, cast("Any", descriptor.vectors.base)
+    if not isinstance(vectors, np.memmap) or not isinstance(owner, mmap.mmap):  # a part of a map is no file
+        return None
+    file = Path(str(vectors.filename))
+    try:
+        manifest = read_manifest(file.parent.with_name(file.parent.name + ".csv"))
+    except DatasetError:
+        return None
+    entries = manifest["descriptors"] if manifest else []
+    return next((entry["sha256"] for entry in entries if entry["file"] == file.name), None)
 
 
 def verify_dataset(path: str | Path) -> None:

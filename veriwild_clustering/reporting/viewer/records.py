@@ -14,7 +14,7 @@ import pandas as pd
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["FIELDS", "image_records", "read_records", "write_records"]
+__all__ = ["FIELDS", "image_records", "plain_value", "read_records", "write_records"]
 
 FIELDS = (
     "filename", "label", "x", "y", "z", "group", "quality",
@@ -59,7 +59,7 @@ def image_records(images: pd.DataFrame) -> list[dict[str, Any]]:
     missing = [name for name in _REQUIRED if name not in images]
     if missing:
         raise ValueError(f"`images` must have the columns {', '.join(_REQUIRED)}. Missing: {', '.join(missing)}.")
-    columns = {name: [_plain(value) for value in images[name]] for name in FIELDS if name in images}
+    columns = {name: [plain_value(value) for value in images[name]] for name in FIELDS if name in images}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
@@ -140,12 +140,12 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     return records
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
+def plain_value(value: Any) -> Any:
+    """Return a value as JSON knows it; what is not known is None."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain_value(part) for part in value]
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):

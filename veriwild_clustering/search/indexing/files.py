@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from veriwild_clustering import __version__
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.atomic import only_run, write_atomically
-from veriwild_clustering.core.storage.reading import read_manifest
+from veriwild_clustering.core.storage.reading import recorded_checksum
 from veriwild_clustering.core.validation import DatasetError, reason_of
 from veriwild_clustering.search.indexing.candidates import Candidates
 from veriwild_clustering.search.space import SearchSpace
@@ -46,7 +45,7 @@ def described(space: SearchSpace) -> list[dict[str, Any]]:
             "scale": scale,
             "n_features": descriptor.n_features,
             "usable_sha256": _usable(descriptor),
-            "file_sha256": _known_checksum(descriptor),
+            "file_sha256": recorded_checksum(descriptor),
             "fingerprint": descriptor.fingerprint,
         }
         for descriptor, weight, scale in zip(space.descriptors, space.weights, space.scales, strict=True)
@@ -160,7 +159,7 @@ def _check_same_vectors(file: Path, entry: Mapping[str, Any], descriptor: Descri
             f"{file} was built from {n_images:,} images, this dataset has {len(descriptor):,}. {_REMEDY}"
             + (grown if len(descriptor) > n_images else "")
         )
-    known = _known_checksum(descriptor)
+    known = recorded_checksum(descriptor)
     if known is not None and known == entry["file_sha256"] and _usable(descriptor) == entry["usable_sha256"]:
         return
     if descriptor.fingerprint != entry["fingerprint"]:
@@ -173,20 +172,6 @@ def _versions() -> dict[str, str]:
 
 def _usable(descriptor: Descriptor) -> str:
     return hashlib.sha256(np.packbits(descriptor.valid).tobytes()).hexdigest()
-
-
-def _known_checksum(descriptor: Descriptor) -> str | None:
-    """Return the checksum that the dataset's manifest has of the descriptor's file, None where there is none."""
-    vectors, owner = descriptor.vectors, cast("Any", descriptor.vectors.base)
-    if not isinstance(vectors, np.memmap) or not isinstance(owner, mmap.mmap):  # a part of a map is no file
-        return None
-    file = Path(str(vectors.filename))
-    try:
-        manifest = read_manifest(file.parent.with_name(file.parent.name + ".csv"))
-    except DatasetError:
-        return None
-    entries = manifest["descriptors"] if manifest else []
-    return next((entry["sha256"] for entry in entries if entry["file"] == file.name), None)
 
 
 def _checksum(file: Path) -> str:

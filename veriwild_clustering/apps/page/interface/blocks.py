@@ -1,0 +1,72 @@
+"""The page as a whole: its tabs, its theme, and how it is mounted beside the JSON API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from veriwild_clustering.apps.page.interface.asking import kindly
+from veriwild_clustering.apps.page.interface.fragments import fill
+from veriwild_clustering.apps.page.interface.look import STATIC, style_sheets, theme
+from veriwild_clustering.apps.page.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from gradio import Blocks
+
+__all__ = ["TITLE", "build_interface", "mount_interface"]
+
+TITLE = "Vehicle images"
+_MAX_UPLOAD = "20mb"
+T = TypeVar("T")
+_AT_ONCE = 4  # callbacks of one kind that run side by side
+
+
+def build_interface(workspace: Workspace) -> Blocks:
+    """Return the tabs of the page over a workspace; they call the same services as the JSON API."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio whenever it would report something
+    import gradio
+
+    from veriwild_clustering.apps.page.interface.tabs import TABS
+
+    with gradio.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
+        gradio.HTML(
+            fill("header", title=TITLE, n_images=len(workspace.dataset), origin=workspace.dataset.origin),
+            elem_classes="page-title",
+        )
+        with gradio.Tabs():
+            for module in TABS:
+                with gradio.Tab(module.TITLE) as tab:
+                    refresh = module.add(workspace)
+                if refresh is not None:
+                    tab.select(kindly(refresh.function), inputs=refresh.inputs, outputs=refresh.outputs)
+    blocks.queue(default_concurrency_limit=_AT_ONCE)
+    return blocks
+
+
+def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
+    """Return the application with the page at `/` and the files of the map under `/map`."""
+    from fastapi.staticfiles import StaticFiles
+    from gradio import mount_gradio_app
+
+    options: dict[str, Any] = {
+        "theme": theme(), **style_sheets(), "max_file_size": _MAX_UPLOAD, "footer_links": [],
+        "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
+    }  # fmt: skip
+    application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all
+    return _within_loop(lambda: mount_gradio_app(application, build_interface(workspace), path="/", **options))
+
+
+def _within_loop(make: Callable[[], T]) -> T:
+    """Return what is made while an event loop runs: without one Gradio opens several and closes none."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+
+        async def made() -> T:
+            return make()
+
+        return asyncio.run(made())
+    return make()

@@ -1,0 +1,1 @@
+"""The services over HTTP: routes, errors and what keeps strangers out."""
