@@ -20,9 +20,9 @@ from veriwild_clustering.images.models.catalog import find_model
 from veriwild_clustering.images.models.weights import is_cached
 from veriwild_clustering.images.reading import image_store_of, read_image
 
-__all__ = ["MeasuredAnswers"]
+__all__ = ["MEASURED", "MeasuredAnswers"]
 
-_COLUMNS = {"color": "measured_color", "light": "light", "focus": "focus"}
+MEASURED = {"color": "measured_color", "light": "light", "focus": "focus"}
 _NETWORK = "vehicle-attributes-0039-type"
 _LEAST = 0.5
 _CHUNK = 64
@@ -111,7 +111,7 @@ class MeasuredAnswers:
 
     def _source(self, dataset: Dataset, criterion: Criterion, *, progress: bool | None) -> Source:
         subject = subject_of(criterion.text)
-        column = self.columns.get(criterion.text, _COLUMNS.get(subject or ""))
+        column = self.columns.get(criterion.text, MEASURED.get(subject or ""))
         if criterion.text in self.columns:
             check_known_names("column", [column or ""], list(map(str, dataset.images)))
         if column in dataset.images:
