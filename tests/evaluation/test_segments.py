@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import ArrayLike
 
 from veriwild_clustering import segment_scores
 
@@ -98,6 +99,6 @@ def test_where_there_is_nothing_to_find_or_all_is_edge_scores_are_nan() -> None:
         (np.zeros((0, 3), int), np.zeros((0, 3), int), r"`labels` must hold whole numbers"),
     ],
 )
-def test_what_is_no_label_map_is_refused(labels: object, truth: object, message: str) -> None:
+def test_what_is_no_label_map_is_refused(labels: ArrayLike, truth: ArrayLike, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         segment_scores(labels, truth)
