@@ -63,6 +63,7 @@ from .evaluation.leaderboard import Leaderboard as Leaderboard
 from .evaluation.leaderboard import leaderboard as leaderboard
 from .evaluation.retrieval import reid_scores as reid_scores
 from .evaluation.retrieval import retrieval_scores as retrieval_scores
+from .evaluation.segments.scores import segment_scores as segment_scores
 from .images.appearance.attributes import appearance as appearance
 from .images.captioning.endpoint import ChatEndpoint as ChatEndpoint
 from .images.captioning.prompts import Answer as Answer
