@@ -170,7 +170,7 @@ def test_bad_arguments_are_refused(photos: Dataset) -> None:
         group_similar(photos, method="sift")
     with pytest.raises(ValueError, match="'representatives' is for `linkage` 'components' alone"):
         group_similar(photos, merge="representatives", linkage="average")
-    with pytest.raises(ValueError, match="`method.valid` must have one entry per image"):
+    with pytest.raises(ValueError, match="`method` must have 50 rows"):
         group_similar(photos, method=Descriptor("short", np.eye(3)))
     with pytest.raises(ValueError, match="`threshold` must be"):
         group_similar(photos, threshold=90)

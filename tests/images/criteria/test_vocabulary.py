@@ -44,7 +44,9 @@ def test_labels_of_ones_own_go_before_synonyms() -> None:
     assert own.read("green") is None  # not among them: a model has to choose
 
 
-@pytest.mark.parametrize("labels", [["good", "very good"], ["bus", "buses"], ["car", "other", "none"], ["a", "a class"]])
+@pytest.mark.parametrize(
+    "labels", [["good", "very good"], ["bus", "buses"], ["car", "other", "none"], ["a", "a class"]]
+)
 def test_every_label_of_ones_own_reads_as_itself(labels: list[str]) -> None:
     own = Vocabulary("kind", labels)
     assert [own.read(label.upper()) for label in labels] == labels

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.progress import track
-from veriwild_clustering.core.validation import check_rows
 from veriwild_clustering.descriptors.extraction.decoding import decoded_groups
 from veriwild_clustering.descriptors.pairwise.catalog import MEASURES
 from veriwild_clustering.descriptors.pairwise.measure import Measure
@@ -52,7 +51,10 @@ def compared(
 ) -> Compared:
     """Return what the method compares: pixels of the images, read now, or vectors of a descriptor."""
     if isinstance(method, Descriptor):
-        check_rows("method.valid", method.valid, len(dataset))
+        if len(method) != len(dataset):
+            raise ValueError(
+                f"`method` must have {len(dataset)} rows, one per image of the dataset. Got {len(method)} instead."
+            )
         return Compared(VectorSimilarity(method.name, metric), method.vectors, method)
     if method in MEASURES:
         return _read(dataset, MEASURES[method], batch_size=batch_size or _BATCH, n_jobs=n_jobs, progress=progress)
