@@ -118,7 +118,7 @@ def cluster_by(
     check_real("min_share", min_share, low=0, high=0.5)
     rows = _rows(len(dataset), space, n_asked, random_state=random_state)
     who = MeasuredAnswers() if answerer is None else answerer
-    labeller: Labeller = who if isinstance(who, Labeller) else Conversation(who)
+    labeller = _labeller(who)
     partitions = []
     for criterion, labels in zip(asked, labeller.label(dataset, asked, rows=rows, progress=progress), strict=True):
         naming = name_groups(
@@ -162,6 +162,14 @@ def _listed(criteria: Criterion | str | Sequence[Criterion | str]) -> list[Crite
     if not listed or not all(isinstance(one, Criterion) for one in listed):
         raise TypeError(f"`criteria` must be a Criterion, a text, or a sequence of them. Got {criteria!r} instead.")
     return listed
+
+
+def _labeller(who: object) -> Labeller:
+    if isinstance(who, Labeller):
+        return who
+    if isinstance(who, Answerer):
+        return Conversation(who)
+    raise TypeError(f"`answerer` must answer questions or label images, such as `ChatEndpoint()`. Got {who!r} instead.")
 
 
 def _rows(n_images: int, space: Descriptor | None, n_asked: int | None, *, random_state: int) -> NDArray[np.int64]:
