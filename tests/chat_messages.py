@@ -82,7 +82,8 @@ class Fault:
     `kind` is a status such as "429", "500", "401", "404", "400"; or "timeout" (no answer for `seconds`), "cut" (half an
     answer), "reset" (none), "slow" (an answer that drips for `seconds`), "not json" (a body that is none), "chatter"
     (the answer between other words), "fenced", "refusal", "empty", "filter" (of content), "length" (cut off by the
-    limit of tokens), "nonsense" (an answer that is not what was asked for), "ok" (nothing wrong: for `headers` alone).
+    limit of tokens), "nonsense" (an answer that is not what was asked for), "deep" (a body of nested lists),
+    "uncounted" (an answer that does not say how many tokens were received), "ok" (nothing wrong: for `headers` alone).
     """
 
     kind: str

@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             "created": 0,
             "model": request.model,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-            "usage": {"prompt_tokens": n_in, "completion_tokens": n_out, "total_tokens": n_in + n_out},
+            "usage": {"prompt_tokens": n_in, **({} if kind == "uncounted" else {"completion_tokens": n_out})},
         }
 
     def _send(
@@ -212,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault: Fault | None = None,
     ) -> None:
         kind = fault.kind if fault else ""
-        data = b"<html>Bad gateway</html>" if kind == "not json" else json.dumps(body).encode()
+        bodies = {"not json": b"<html>Bad gateway</html>", "deep": b"[" * 100_000}
+        data = bodies.get(kind) or json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -63,6 +63,7 @@ from .evaluation.leaderboard import Leaderboard as Leaderboard
 from .evaluation.leaderboard import leaderboard as leaderboard
 from .evaluation.retrieval import reid_scores as reid_scores
 from .evaluation.retrieval import retrieval_scores as retrieval_scores
+from .evaluation.segments.scores import segment_scores as segment_scores
 from .images.appearance.attributes import appearance as appearance
 from .images.captioning.endpoint import ChatEndpoint as ChatEndpoint
 from .images.captioning.prompts import Answer as Answer
@@ -80,10 +81,14 @@ from .images.models.record import ImageInput as ImageInput
 from .images.models.record import Model as Model
 from .images.models.record import ModelFile as ModelFile
 from .images.models.weights import model_files as model_files
+from .images.painting.session import PaintingSession as PaintingSession
+from .images.painting.states import Painting as Painting
+from .images.painting.templates import Template as Template
 from .images.preparation.cropping import choose_box as choose_box
 from .images.preparation.cropping import crop as crop
 from .images.preparation.detection import Detection as Detection
 from .images.preparation.detection import Detector as Detector
+from .images.preparation.masking import Masker as Masker
 from .images.preparation.prepare import Preparation as Preparation
 from .images.preparation.prepare import Prepared as Prepared
 from .images.preparation.super_resolution import Upscaler as Upscaler
@@ -91,6 +96,9 @@ from .images.quality.measures import quality_measures as quality_measures
 from .images.quality.verdicts import quality_reasons as quality_reasons
 from .images.reading import read_image as read_image
 from .images.reading import thumbnail as thumbnail
+from .images.segmentation.prompts import Stroke as Stroke
+from .images.segmentation.sam.predictor import SegmentAnything as SegmentAnything
+from .images.segmentation.segmenting import segment as segment
 from .interpretation.comparisons import PartitionComparison as PartitionComparison
 from .interpretation.comparisons import compare_partitions as compare_partitions
 from .interpretation.exemplars import exemplars as exemplars
@@ -123,6 +131,7 @@ from .reporting.pages.cluster_pages import write_cluster_pages as write_cluster_
 from .reporting.pages.comparison_page import write_comparison_page as write_comparison_page
 from .reporting.pages.html_report import write_report as write_report
 from .reporting.pages.interactive import interactive_map as interactive_map
+from .reporting.segments.overlays import plot_segments as plot_segments
 from .reporting.viewer.records import image_records as image_records
 from .reporting.viewer.records import read_records as read_records
 from .reporting.viewer.records import write_records as write_records

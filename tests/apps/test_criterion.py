@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +44,11 @@ def test_estimate_sends_nothing(dataset: str, tmp_path: Path, capsys: pytest.Cap
     more = ["--cache", str(tmp_path / "answers"), "--estimate"]
     assert main(["criterion", "roof", "--dataset", dataset, *ask, *more]) == 0
     assert "800 questions" in capsys.readouterr().out
+    few = ["--asked", "50", "--space", "type_model", "--prices", "1000", "0"]
+    assert main(["criterion", "roof", "--dataset", dataset, *ask, *more, *few]) == 0
+    said = capsys.readouterr().out
+    assert "50 questions" in said
+    assert re.search(r"costs \d+\.\d\d;", said)
     assert main(["criterion", "colour", "--dataset", dataset, "--estimate"]) == 0
     assert "Nothing is sent" in capsys.readouterr().out
 
@@ -56,6 +62,7 @@ def test_estimate_sends_nothing(dataset: str, tmp_path: Path, capsys: pytest.Cap
         (["colour", "--truth", "brand"], "Unknown column 'brand'"),
         (["colour", "--asked", "50"], "`n_asked` needs `space`"),
         (["mood", "--answerer", "clip"], "give them"),
+        (["mood", "--answerer", "endpoint", "--text-model", "any", "--max-cost", "1"], "`prices` must be given"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

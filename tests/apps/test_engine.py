@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from veriwild_clustering import Descriptor, Partition, Preparation
-from veriwild_clustering.apps import model_options
 from veriwild_clustering.apps.cli import main
 from veriwild_clustering.apps.engine import command
 from veriwild_clustering.apps.engine.grouping import Grouping
+from veriwild_clustering.apps.networks import options as model_options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,7 +157,7 @@ def test_a_default_that_cannot_be_had_is_left_out_with_a_warning(tmp_path, caplo
     images = draw(tmp_path / "images", 4)
     monkeypatch.setattr("veriwild_clustering.images.models.weights.model_files", _no_weights)
     monkeypatch.setattr("veriwild_clustering.images.preparation.super_resolution.model_files", _no_weights)
-    monkeypatch.setattr("veriwild_clustering.apps.model_options._log", logging.getLogger("engine"))  # never disabled
+    monkeypatch.setattr("veriwild_clustering.apps.networks.options._log", logging.getLogger("engine"))  # never disabled
     assert run(images, tmp_path / "r.json", "--no-crop", "--quiet", "--no-viewer") == 3
     said = [record.getMessage() for record in caplog.records if "no weights here" in record.getMessage()]
     assert len(said) == 2
@@ -180,7 +180,7 @@ def test_group_quality_is_high_where_images_of_a_group_are_alike(tmp_path) -> No
 # Kills its own process, as nobody can catch, when half of the vectors are made.
 KILLED_RUN = """
 import os, signal, sys
-from veriwild_clustering.apps import model_options
+from veriwild_clustering.apps.networks import options as model_options
 from veriwild_clustering.apps.cli import main
 from veriwild_clustering.descriptors.extraction import journal
 

@@ -56,6 +56,14 @@ def test_sorted_looked_at_and_undone(
     assert (images / "old/a.png").exists()
 
 
+def test_names_of_clusters_come_along(images: Path, tmp_path: Path) -> None:
+    named = tmp_path / "named.csv"
+    named.write_text("path,cluster,cluster_name\na.png,0,taxis\nb.png,1,\nold/a.png,0,taxis\nold/d.png,-1,\n")
+    assert run(images, tmp_path / "out", "--partition", named, "--no-contact-sheets") == 0
+    table = pd.read_csv(tmp_path / "out/folders.csv", keep_default_na=False)
+    assert table["cluster_name"].tolist() == ["taxis", "", "taxis", "outliers"]
+
+
 def test_images_that_look_alike_come_together(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.linear_gradient("L").save(images / "ramp.png")
     Image.linear_gradient("L").resize((90, 90)).save(images / "old/ramp.png")

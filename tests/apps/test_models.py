@@ -9,7 +9,7 @@ import pytest
 
 from veriwild_clustering import DatasetError
 from veriwild_clustering.apps.cli import main
-from veriwild_clustering.apps.model_options import add_model_options, models_from
+from veriwild_clustering.apps.networks.options import add_model_options, models_from
 from veriwild_clustering.images.models.catalog import MODELS
 from veriwild_clustering.images.models.record import Model
 

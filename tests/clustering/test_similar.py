@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from veriwild_clustering import Dataset, DatasetError, Descriptor, find_images, group_similar, plot_thresholds
+from veriwild_clustering.descriptors.pairwise.measure import similar_pairs
+from veriwild_clustering.descriptors.pairwise.vectors import VectorSimilarity
 
 METHODS = ("phash", "dhash", "whash", "colorhash", "ssim", "template", "minhash", "orb")
 
@@ -111,6 +113,20 @@ def test_representatives_lose_what_they_say(codes: list[int], batch_size: int, d
     assert joined[labels[:, None] == labels].all()  # representatives may split a group, never join two
 
 
+def test_many_equal_images_are_a_group_piece_by_piece() -> None:
+    vectors = np.repeat(np.eye(2, dtype=np.float32), [300, 200], axis=0)
+    found = [*similar_pairs(VectorSimilarity("rows"), vectors, np.arange(500), threshold=0.9)]
+    pairs = {pair for one in found for pair in zip(one.rows.tolist(), one.others.tolist(), strict=True)}
+    assert len(pairs) == sum(len(one.rows) for one in found) == (300 * 299 + 200 * 199) // 2
+    assert max(len(one.rows) for one in found) < 500  # not all pairs at once
+
+
+def test_a_measure_of_pixels_has_no_metric(photos: Dataset) -> None:
+    bits = Descriptor("phash", np.eye(len(photos), dtype=np.float32))
+    groups = group_similar(Dataset(photos.images, {"phash": bits}, image_store=photos.image_store), threshold=0.9)
+    assert "metric" not in groups.partition.params
+
+
 def test_linkage_breaks_chains() -> None:
     dataset = chains([0, 0.8, 1.6, 2.4, 9])
     options = {"method": "line", "metric": "euclidean", "threshold": 0.5}
@@ -154,6 +170,8 @@ def test_bad_arguments_are_refused(photos: Dataset) -> None:
         group_similar(photos, method="sift")
     with pytest.raises(ValueError, match="'representatives' is for `linkage` 'components' alone"):
         group_similar(photos, merge="representatives", linkage="average")
+    with pytest.raises(ValueError, match="`method` must have 50 rows"):
+        group_similar(photos, method=Descriptor("short", np.eye(3)))
     with pytest.raises(ValueError, match="`threshold` must be"):
         group_similar(photos, threshold=90)
     with pytest.raises(DatasetError, match="does not know where its image files lie"):

@@ -125,6 +125,7 @@ def test_table_has_a_row_per_image() -> None:
             "box_bottom": [190.0, np.nan],
             "box_label": pd.Series(["car", None], dtype="str"),
             "box_confidence": [0.9, np.nan],
+            "foreground_share": [np.nan, np.nan],
             "preparation": [
                 "car: the only vehicle",
                 "upscaled 3 times: 60 x 60 pixels; whole image: nothing found",

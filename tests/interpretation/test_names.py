@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from veriwild_clustering import (
     compare_partitions,
     describe,
     export_partition,
+    plot_confusion,
     plot_flow,
     plot_map,
     write_cluster_pages,
@@ -53,6 +55,16 @@ def test_figures_and_pages_say_the_name(named: Partition, images: pd.DataFrame, 
     plt.close(fig)
     pages = write_cluster_pages(tmp_path, Dataset(images, {"toy": named.descriptor}), named, progress=False)
     assert "Cluster 1 · buses" in pages[0].read_text(encoding="utf-8")
+
+
+def test_dollar_signs_in_names_are_drawn(named: Partition, tmp_path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    paid = replace(named, cluster_names=["$5^$", "up to $9_$"])
+    truth = np.repeat(["$a^$", "b"], 10)
+    for fig, _ in (plot_map(named.descriptor, paid), plot_flow(paid, paid), plot_confusion(paid, truth)):
+        fig.savefig(tmp_path / "figure.png")  # a formula that is none would raise here
+        plt.close(fig)
 
 
 def test_export_has_a_column_of_names_only_if_there_are_names(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from veriwild_clustering import __version__
-from veriwild_clustering.apps import assign, create_dataset, criterion, folders, models, run, train
+from veriwild_clustering.apps import assign, create_dataset, criterion, folders, run, segment
 from veriwild_clustering.apps.engine import command as engine
+from veriwild_clustering.apps.networks import models, train
 from veriwild_clustering.apps.page import command as page
 
 __all__ = ["main"]
@@ -27,6 +28,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "engine": engine,
     "folders": folders,
     "train": train,
+    "segment": segment,
     "models": models,
 }
 

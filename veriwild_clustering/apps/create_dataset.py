@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from veriwild_clustering.apps.model_options import (
+from veriwild_clustering.apps.networks.options import (
     add_model_options,
     add_preparation_options,
     models_from,

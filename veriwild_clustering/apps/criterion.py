@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from veriwild_clustering.clustering.criteria.clustering import cluster_by
-from veriwild_clustering.clustering.criteria.conversation import image_prompt
+from veriwild_clustering.clustering.criteria.clustering import cluster_by, image_questions
 from veriwild_clustering.clustering.criteria.tables import criteria_table
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.partition import Partition
@@ -58,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--base-url", help="of an OpenAI-compatible endpoint")
     models.add_argument("--cache", type=Path, help="folder of the answers that are known")
     models.add_argument("--max-requests", type=int, help="stop asking after so many requests")
+    models.add_argument(
+        "--prices", type=float, nargs=2, metavar=("IN", "OUT"), help="of a million tokens sent and received"
+    )
+    models.add_argument("--max-cost", type=float, help="stop asking before it costs more; needs --prices")
     models.add_argument("--estimate", action="store_true", help="say what asking about the images takes, and stop")
     parser.add_argument("--models-folder", type=Path, help="folder of the weights")
 
@@ -73,10 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     answerer = _answerer(arguments)
     if arguments.estimate:
         return _estimate(answerer, criteria, dataset, arguments)
-    partitions = cluster_by(
-        dataset, criteria, answerer, space=dataset[arguments.space] if arguments.space else None,
-        n_asked=arguments.asked, random_state=arguments.seed,
-    )  # fmt: skip
+    partitions = cluster_by(dataset, criteria, answerer, **_asked(dataset, arguments))
     _write(arguments.output, dataset, partitions)
     for partition in partitions:
         print(f"{partition.params['criterion']}: {partition.params['outcome']}")
@@ -102,6 +102,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _asked(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what decides on the images that are asked about."""
+    space = dataset[arguments.space] if arguments.space else None
+    return {"space": space, "n_asked": arguments.asked, "random_state": arguments.seed}
+
+
 def _criterion(text: str, arguments: argparse.Namespace) -> Criterion:
     labels = [label.strip() for label in (arguments.labels or "").split(",") if label.strip()]
     if labels and len(arguments.criteria) > 1:
@@ -117,7 +123,8 @@ def _answerer(arguments: argparse.Namespace) -> Any:
         return ZeroShotAnswers(folder=arguments.models_folder)
     return ChatEndpoint(
         arguments.text_model, arguments.vision_model, base_url=arguments.base_url, cache=arguments.cache,
-        max_requests=arguments.max_requests,
+        max_requests=arguments.max_requests, max_cost=arguments.max_cost,
+        prices=tuple(arguments.prices) if arguments.prices else None,
     )  # fmt: skip
 
 
@@ -126,8 +133,7 @@ def _estimate(answerer: Any, criteria: list[Criterion], dataset: Dataset, argume
     if not isinstance(answerer, ChatEndpoint):
         print(f"Nothing is sent: {arguments.answerer} answers are made on this machine.")
         return 0
-    n_rows = min(arguments.asked or len(dataset), len(dataset))
-    prompts = [image_prompt(criteria, int(row)) for row in np.arange(n_rows)]
+    prompts = image_questions(dataset, criteria, **_asked(dataset, arguments))
     print(f"{answerer.estimate(prompts, dataset)}; questions in words on top, for descriptions that name no label")
     return 0
 

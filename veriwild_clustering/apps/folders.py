@@ -150,7 +150,7 @@ def _group(dataset: Dataset, arguments: argparse.Namespace) -> tuple[NDArray[np.
 
 
 def _read_clusters(file: Path, dataset: Dataset) -> tuple[NDArray[np.int64], Mapping[int, str]]:
-    """Return the cluster of each image out of a CSV; images that it does not name are noise."""
+    """Return cluster and names of clusters out of a CSV; images that it does not name are noise."""
     try:
         table = read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -168,7 +168,8 @@ def _read_clusters(file: Path, dataset: Dataset) -> tuple[NDArray[np.int64], Map
         raise DatasetError(f"{file} names no image of this folder: its paths must be relative to it.")
     if n_known < len(dataset):
         print(f"{len(dataset) - n_known:,} images are not in {file}: they count as outliers", file=sys.stderr)
-    return labels.fillna(-1).to_numpy(dtype=np.int64), {}
+    names = table.get("cluster_name", pd.Series("", index=table.index)).groupby(by_path.to_numpy()).first()
+    return labels.fillna(NOISE).to_numpy(dtype=np.int64), {int(str(cluster)): name for cluster, name in names.items()}
 
 
 def _warn_of_new_images(plan: Plan, source: Path) -> None:

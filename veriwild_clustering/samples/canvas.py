@@ -62,10 +62,15 @@ class Canvas:
     size: tuple[int, int]
     frame: tuple[float, float, float, float]
     image: Image.Image = field(init=False)
+    silhouette: Image.Image | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.image = Image.new("RGB", (self.size[0] * SUPERSAMPLING, self.size[1] * SUPERSAMPLING))
         self._draw = ImageDraw.Draw(self.image, "RGBA")
+
+    def trace(self) -> None:
+        """From here on, remember which pixels faces and polygons cover; shadows do not count."""
+        self.silhouette = Image.new("L", self.image.size)
 
     def project(self, points: ArrayLike) -> NDArray[np.float64]:
         """Return the pixels of points in space, shape (n, 2); what lies behind the lens is cut off."""
@@ -84,7 +89,9 @@ class Canvas:
         """Fill a polygon of pixels."""
         if len(pixels) >= 3:
             fill = (*(int(min(255, max(0, channel))) for channel in color), int(255 * alpha))
-            self._draw.polygon([tuple(pixel) for pixel in np.clip(pixels, -4e3, 4e3).tolist()], fill=fill)
+            corners = [tuple(pixel) for pixel in np.clip(pixels, -4e3, 4e3).tolist()]
+            self._draw.polygon(corners, fill=fill)
+            self._cover(corners)
 
     def shaded(self, points: ArrayLike, colors: Sequence[Color]) -> None:
         """Fill a polygon in space with a gradient of `colors` from its top to its bottom on the image."""
@@ -102,6 +109,7 @@ class Canvas:
         mask = Image.new("L", (x1 - x0, y1 - y0))
         ImageDraw.Draw(mask).polygon([tuple(pixel) for pixel in (pixels - [x0, y0]).tolist()], fill=255)
         self.image.paste(gradient.resize(mask.size, Image.Resampling.NEAREST), (x0, y0), mask)
+        self._cover([tuple(pixel) for pixel in pixels.tolist()])
 
     def shadow(self, points: ArrayLike, *, strength: float, radius: float) -> None:
         """Darken a polygon in space with a soft edge of `radius` pixels of the final image."""
@@ -113,6 +121,16 @@ class Canvas:
             place = (box[0] * SUPERSAMPLING, box[1] * SUPERSAMPLING)
             size = ((box[2] - box[0]) * SUPERSAMPLING, (box[3] - box[1]) * SUPERSAMPLING)
             self.image.paste((8, 9, 12), place, soft.crop(box).resize(size, Image.Resampling.BILINEAR))
+
+    def _cover(self, corners: Sequence[tuple[float, ...]]) -> None:
+        if self.silhouette is not None:
+            ImageDraw.Draw(self.silhouette).polygon([(x, y) for x, y in corners], fill=255)
+
+    def mask(self) -> Image.Image:
+        """Return what was covered since `trace`, in the final size: 255 where that is half a pixel or more, else 0."""
+        if self.silhouette is None:
+            return Image.new("L", self.size)
+        return self.silhouette.reduce(SUPERSAMPLING).point([0] * 127 + [255] * 129)
 
     def finished(self) -> NDArray[np.float32]:
         """Return the image reduced to its size, shape (height, width, 3), values in [0, 255]."""

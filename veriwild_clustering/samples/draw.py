@@ -40,6 +40,7 @@ def draw_sample(
     folder: str | PathLike[str] = "raw_data",
     *,
     n_images: int = 2000,
+    masks: bool = False,
     random_state: int = 0,
     n_jobs: int | None = None,
     progress: bool | None = None,
@@ -56,6 +57,9 @@ def draw_sample(
         Where to write. May exist, but must not hold raw data: nothing is ever overwritten.
     n_images : int, default 2000
         Number of images, at least 50.
+    masks : bool, default False
+        Whether to write a mask of each image too: 255 where the vehicle is drawn, its shadow left out, else 0. Where
+        no vehicle is, the mask is 0 throughout; of a blurred image it is the vehicle before the blur.
     random_state : int, default 0
         Seed. The same seed and number give the same files to the byte, whatever `n_jobs` is.
     n_jobs : int, optional
@@ -67,7 +71,8 @@ def draw_sample(
     -------
     Path
         The folder, which now holds `images_paths.csv`, `veriwild/veriwild/`, `descriptors/`,
-        `train_test_split/vehicle_info.txt`, `truth.csv` (row order of `images_paths.csv`) and `origin.txt`.
+        `train_test_split/vehicle_info.txt`, `truth.csv` (row order of `images_paths.csv`) and `origin.txt`; with
+        `masks`, `masks/` holds a PNG under the path of each image.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def draw_sample(
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        _write_all(unfinished, n_images, random_state, n_jobs=n_jobs, progress=progress)
+        _write_all(unfinished, n_images, random_state, masks=masks, n_jobs=n_jobs, progress=progress)
         target.mkdir(exist_ok=True)
         for path in sorted(unfinished.iterdir(), key=lambda path: path.name == "images_paths.csv"):
             path.rename(target / path.name)
@@ -116,6 +121,7 @@ def _check_free(target: Path) -> None:
         "descriptors",
         "veriwild",
         "veriwild.zip",
+        "masks",
         "train_test_split",
         "truth.csv",
         "origin.txt",
@@ -128,18 +134,22 @@ def _check_free(target: Path) -> None:
         )
 
 
-def _write_all(folder: Path, n_images: int, random_state: int, *, n_jobs: int | None, progress: bool | None) -> None:
+def _write_all(
+    folder: Path, n_images: int, random_state: int, *, masks: bool, n_jobs: int | None, progress: bool | None
+) -> None:
     """Write the images, then the tables and the descriptors."""
     plan_seed, vector_seed, image_seed = np.random.SeedSequence(random_state).spawn(3)
     plan = plan_images(n_images, np.random.default_rng(plan_seed))
     image_root = folder / "veriwild"
-    for parent in sorted({(image_root / path).parent for path in plan["path"]}):
-        parent.mkdir(parents=True)
+    mask_root = folder / "masks" if masks else None
+    for parent in sorted({Path(path).parent for path in plan["path"]}):
+        for root in (image_root, mask_root) if mask_root else (image_root,):
+            (root / parent).mkdir(parents=True)
     rows = zip(plan.to_dict("records"), image_seed.spawn(n_images), strict=True)
     if n_jobs is None and effective_n_jobs() == 1 and n_images >= _PARALLEL_PAYS:
         n_jobs = -1
     written = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_draw_image)(image_root, row, seed) for row, seed in rows
+        delayed(_draw_image)(image_root, row, seed, mask_root=mask_root) for row, seed in rows
     )
     for _ in track(written, description="Drawing images", total=n_images, show=progress):
         pass
@@ -172,8 +182,8 @@ def _write_vectors(folder: Path, plan: pd.DataFrame, rng: np.random.Generator) -
             pickle.dump(vectors, file)
 
 
-def _draw_image(root: Path, row: dict[Hashable, Any], seed: np.random.SeedSequence) -> None:
-    """Draw one row of the plan and write it as JPEG."""
+def _draw_image(root: Path, row: dict[Hashable, Any], seed: np.random.SeedSequence, *, mask_root: Path | None) -> None:
+    """Draw one row of the plan and write it as JPEG, its mask as PNG."""
     rng = np.random.default_rng(seed)
     site, body, damage = SITES[row["camera"] - 1], _body(row["type"], row["model"]), row["corruption"]
     stray = damage == "not a vehicle"
@@ -184,12 +194,16 @@ def _draw_image(root: Path, row: dict[Hashable, Any], seed: np.random.SeedSequen
     if stray:
         draw_object(canvas, str(rng.choice(STRAY_OBJECTS)), rng)
     elif damage != "empty":
+        if mask_root:
+            canvas.trace()
         lamps = draw_vehicle(canvas, body, row["paint"])
     image = expose(
         canvas.finished(), lamps, time_of_day=row["time_of_day"], lamp_color=site.night, damage=damage,
         severity=row["severity"], rng=rng,
     )  # fmt: skip
     image.save(root / row["path"], quality=int(rng.integers(70, 92)))
+    if mask_root:
+        canvas.mask().save((mask_root / row["path"]).with_suffix(".png"), optimize=True)
 
 
 @lru_cache

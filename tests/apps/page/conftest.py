@@ -45,6 +45,13 @@ def make_dataset(folder: Path, *, seed: int = 0) -> Dataset:
     return Dataset(images, descriptors, ImageStore(folder), origin="Squares for tests.")
 
 
+@pytest.fixture(autouse=True)
+def no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says: no test asks an endpoint that it did not start."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "VERIWILD_TEXT_MODEL", "VERIWILD_VISION_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def page_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_dataset(tmp_path_factory.mktemp("images"))

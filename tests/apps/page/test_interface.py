@@ -17,7 +17,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives 
 
 CHROMIUM = Path("/usr/bin/chromium")
 SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-TABS = ("Map", "Clusters", "Search", "Outliers", "Compare")
+TABS = ("Map", "Clusters", "Criteria", "Search", "Outliers", "Compare")
 PATIENCE = 20_000  # milliseconds; the machine may be busy
 
 pytestmark = [
@@ -76,8 +76,9 @@ def is_ours(address: str, url: str) -> bool:
 
 def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
-    first = {"Map": ".map-frame", "Clusters": "#clusters-list button", "Search": "#search-button",
-             "Outliers": "#outliers-shown li", "Compare": "#compare-figures .chart img"}  # fmt: skip
+    first = {"Map": ".map-frame", "Clusters": "#clusters-list button", "Criteria": "#criteria-button",
+             "Search": "#search-button", "Outliers": "#outliers-shown li",
+             "Compare": "#compare-figures .chart img"}  # fmt: skip
     page.locator(first[name]).first.wait_for()
 
 
@@ -168,9 +169,9 @@ def test_exports_are_those_of_the_library(page: Any) -> None:
 
 def test_search_by_row_with_weights_and_a_filter(page: Any) -> None:
     open_tab(page, "Search")
-    assert "clip-vit-b-32" in page.get_by_text("Words can be searched").inner_text()
+    assert "clip-vit-b-32" in page.get_by_text("Words can be compared").inner_text()
     page.locator("#search-button").click()
-    page.get_by_text("Nothing has been looked for yet").last.wait_for()
+    sync_api.expect(page.get_by_text("Nothing has been looked for yet")).to_have_count(2)  # the warning has come
     page.get_by_label("Like these rows").fill("3, x")
     page.locator("#search-button").click()
     page.get_by_text("must be numbers of rows").wait_for()
@@ -229,6 +230,32 @@ def test_partitions_are_compared(page: Any) -> None:
     page.get_by_role("option", name="by 18").last.click()
     page.get_by_text("clusters 0 (60 %) and 1 (40 %)").first.wait_for()
     assert page.locator("#compare-figures .chart img").get_attribute("alt")
+
+
+def test_criteria_in_words_become_a_partition_of_all_tabs(page: Any) -> None:
+    open_tab(page, "Criteria")
+    page.get_by_text("Nothing has been asked for yet").wait_for()
+    assert page.locator("#criteria-cap:visible").count() == 0  # no endpoint, no limits of one
+    page.locator("#criteria-button").click()
+    page.get_by_text("Say first by what").wait_for()
+    page.locator("#criteria-words textarea").fill("body of the vehicle")
+    page.locator("#criteria-button").click()
+    page.get_by_text("Nothing that is measured tells “body of the vehicle”").wait_for()
+    page.get_by_role("button", name="More").locator("visible=true").click()
+    page.get_by_label("Column that says it").click()
+    page.get_by_role("option", name="type", exact=True).click()
+    page.locator("#criteria-estimate").click()
+    page.get_by_text("Nothing is sent").wait_for()
+    page.locator("#criteria-button").click()
+    page.get_by_text("sedan: 45 images, 50 %").wait_for()
+    assert "1 without a vector" in page.locator("#criteria-found").inner_text()
+    assert page.locator("#criteria-found table tbody tr").count() == 4
+    open_tab(page, "Clusters")
+    page.locator("#clusters-partition input").click()
+    page.get_by_role("option", name="body of the vehicle").click()
+    page.locator("#clusters-detail h2", has_text="sedan").wait_for()
+    open_tab(page, "Map")
+    sync_api.expect(open_map(page).locator("#by")).to_contain_text("body of the vehicle")
 
 
 def test_every_control_is_reached_by_keyboard_and_every_image_has_words(page: Any) -> None:

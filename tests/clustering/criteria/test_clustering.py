@@ -146,6 +146,8 @@ def test_arguments_that_do_not_fit_are_refused(images: Dataset) -> None:
         cluster_by(images, COLOR, space=Descriptor("toy", np.eye(3)))
     with pytest.raises(TypeError, match="`criteria` must be"):
         cluster_by(images, [])
+    with pytest.raises(TypeError, match="`answerer` must answer questions or label images"):
+        cluster_by(images, COLOR, "clip")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`n_repeats`"):
         cluster_by(images, COLOR, n_repeats=0)
 

@@ -55,6 +55,13 @@ def test_by_rule_frequent_labels_are_groups() -> None:
     assert name_groups(COUNTS, Criterion("make", n_clusters=2), None).names == ("sedan", "bus")
 
 
+@pytest.mark.parametrize("random_state", range(4))
+def test_equally_frequent_labels_are_not_joined_to_have_so_many_groups(random_state: int) -> None:
+    naming = name_groups(dict.fromkeys("abc", 100), Criterion("make", n_clusters=2), None, random_state=random_state)
+    assert len(naming.names) == 2
+    assert max(np.bincount(naming.groups[naming.groups >= 0])) == 1
+
+
 def test_model_merges_labels_and_names_groups() -> None:
     naming = name_groups(COUNTS, Criterion("make"), Namer(lambda _: ["Cars", "buses", "Truck"]))
     assert grouped(naming) == GROUPS
@@ -95,7 +102,7 @@ def test_proposals_are_criteria_and_what_is_none_is_left_out() -> None:
     dataset = Dataset(pd.DataFrame({"path": list("abcd")}))
     said = {
         "criteria": [
-            {"text": "colour", "labels": ["red", "blue", "Red"]},
+            {"text": "colour", "labels": ["red", "blue", "Red!"]},
             {"text": "Colour", "labels": []},
             {"text": "", "labels": ["x", "y"]},
             {"text": "mood", "labels": ["one"]},

@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from tests.chat_server import ChatRequest, Fault, chat_server
 from tests.images.captioning.conftest import N_IMAGES, Connect, row_of, tell_row
 from veriwild_clustering import Dataset, ImageStore
+from veriwild_clustering.images.captioning.chat.parsing import spoken
 from veriwild_clustering.images.captioning.endpoint import ChatEndpoint
 from veriwild_clustering.images.captioning.prompts import Answer, Answerer, Prompt, choice
 
@@ -196,9 +197,21 @@ def test_images_that_cannot_be_used_are_not_asked(tmp_path: Path, connect: Conne
         assert server.n_requests == 1
 
 
-def test_thoughts_before_an_answer_are_no_part_of_it(connect: Connect) -> None:
-    with chat_server(lambda _: "<think>Is it {'answer': 'blue'}?</think>\n\nA red car.") as server:
-        assert connect(server).ask([Prompt("?")])[0].value == "A red car."
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("<think>Is it {'answer': 'blue'}?</think>\n\nA red car.", "A red car."),
+        ("It may be blue.\n</think>\nA red car.", "A red car."),
+        ('{"answer": "a sign with </think>"}', '{"answer": "a sign with </think>"}'),
+    ],
+)
+def test_thoughts_before_an_answer_are_no_part_of_it(connect: Connect, said: str, value: str) -> None:
+    with chat_server(lambda _: said) as server:
+        assert connect(server).ask([Prompt("?")])[0].value == value
+
+
+def test_a_thought_that_is_cut_off_is_no_answer() -> None:
+    assert spoken("<think>Is it blue? The") == ""
 
 
 def test_a_description_that_is_cut_off_is_one_until_it_may_be_longer(connect: Connect) -> None:

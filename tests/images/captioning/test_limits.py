@@ -46,6 +46,14 @@ def test_usage_is_what_the_server_says(connect: Connect) -> None:
         assert "tokens sent" in usage._repr_html_()
 
 
+def test_tokens_that_the_server_does_not_count_are_estimated(connect: Connect) -> None:
+    with chat_server(tell_row, script=lambda *_: Fault("uncounted")) as server:
+        [answer] = connect(server).ask(QUESTIONS[:1])
+        assert answer.value == "said: Question 0"
+        assert answer.n_tokens >= 2
+        assert server.n_requests == 1
+
+
 @pytest.mark.parametrize("misbehaving", [False, True])
 @pytest.mark.parametrize("max_requests", [0, 1, 37])
 def test_no_request_goes_beyond_the_limit(connect: Connect, max_requests: int, misbehaving: Any) -> None:
@@ -89,3 +97,12 @@ def test_a_request_without_an_answer_counts_with_the_most_it_may_cost() -> None:
     with budget.request(n_input=5, n_output=0) as room:
         room.settle(1, 0)
     assert (budget.n_input, budget.n_requests, budget.cost) == (5, 2, pytest.approx(0.5))
+
+
+def test_a_lost_request_counts_with_what_the_server_counted_of_others() -> None:
+    budget = Budget(None, 10.0, Prices(1e6, 0))
+    with budget.request(n_input=1, n_output=0) as room:
+        room.settle(4, 0)  # four times what was estimated
+    with budget.request(n_input=1, n_output=0):
+        pass
+    assert budget.cost == 4 + 5

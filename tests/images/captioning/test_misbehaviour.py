@@ -40,6 +40,7 @@ def once(fault: Fault) -> object:
         Fault("cut"),
         Fault("reset"),
         Fault("not json"),
+        Fault("deep"),
         Fault("empty"),
     ],
     ids=lambda fault: f"{fault.kind}{''.join(fault.headers)}",

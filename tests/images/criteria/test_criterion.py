@@ -19,6 +19,8 @@ from veriwild_clustering import Criterion
         ({"labels": ["red"]}, ValueError),
         ({"labels": ["red", "Red"]}, ValueError),
         ({"labels": ["red", ""]}, ValueError),
+        ({"labels": ["light-truck", "light truck"]}, ValueError),
+        ({"labels": ["red", "?"]}, ValueError),
         ({"n_clusters": 1}, ValueError),
         ({"n_clusters": 2.5}, TypeError),
         ({"labels": ["red", "blue"], "n_clusters": 2}, ValueError),

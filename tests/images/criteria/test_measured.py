@@ -66,6 +66,13 @@ def test_column_can_be_named_for_any_criterion() -> None:
     assert found.labels.tolist() == ["lada", "", ""]
 
 
+def test_values_of_a_named_column_that_differ_stay_apart() -> None:
+    values = ["good", "Very  good", "-1", "1", "3 Series", "a silver one of five words", "unknown"]
+    images = pd.DataFrame({"path": list("abcdefg"), "grade": values})
+    [found] = MeasuredAnswers({"state": "grade"}).label(Dataset(images), [Criterion("state")], rows=np.arange(7))
+    assert found.labels.tolist() == [*(" ".join(value.lower().split()) for value in values[:-1]), "uncertain"]
+
+
 def test_what_nothing_tells_is_an_error_before_any_work(painted: Dataset, tmp_path: Path) -> None:
     for text in ("mood", "type of the vehicle"):
         with pytest.raises(DatasetError, match=f"Nothing that is measured tells '{text}'"):

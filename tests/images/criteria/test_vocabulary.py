@@ -27,6 +27,9 @@ from veriwild_clustering.images.criteria.vocabulary import SYNONYMS, UNCERTAIN, 
         ("type", "lorries", "truck"),
         ("type", "Mini-Bus", "minibus"),
         ("type", "Ford Transits", "ford transit"),
+        ("model", "BMW 3 Series", "bmw 3 series"),
+        ("cargo", "Horses", "horse"),
+        ("cargo", "x" * 61, None),
         ("view", "seen from behind", "rear"),
         ("mood", "A rather long answer that names nothing in particular", None),
     ],
@@ -39,6 +42,15 @@ def test_labels_of_ones_own_go_before_synonyms() -> None:
     own = Vocabulary("colour", ["silver", "Grey", "red"])
     assert [own.read(text) for text in ("Silver", "gray", "GREY.", "crimson")] == ["silver", "Grey", "Grey", "red"]
     assert own.read("green") is None  # not among them: a model has to choose
+
+
+@pytest.mark.parametrize(
+    "labels", [["good", "very good"], ["bus", "buses"], ["car", "other", "none"], ["a", "a class"]]
+)
+def test_every_label_of_ones_own_reads_as_itself(labels: list[str]) -> None:
+    own = Vocabulary("kind", labels)
+    assert [own.read(label.upper()) for label in labels] == labels
+    assert [own.read(f"It is {label}.") for label in labels] == labels
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_entry_says_all_that_is_needed(model: Model) -> None:
     assert re.fullmatch(r"[a-z0-9-]+", model.name)
     assert re.fullmatch(r"(MIT|Apache-2\.0|BSD-3-Clause|AGPL-3\.0-only)", model.license)
     assert model.source.startswith("https://")
-    assert (model.input is not None) == (model.task in {"embedding", "attributes", "detection"})
+    assert (model.input is not None) == (model.task in {"embedding", "attributes", "detection", "segmentation"})
     assert (model.n_features is not None) == ("embedding" in model.task or model.task == "attributes")
-    assert bool(model.decoder) == (model.task in {"detection", "super-resolution"})
-    assert bool(model.labels) == (model.task in {"detection", "attributes"})
+    assert bool(model.decoder) == (model.task in {"detection", "segmentation", "super-resolution"})
+    assert bool(model.labels) == (model.task in {"attributes", "detection"} or model.decoder == "classes")
     assert (model.scale_factor == 3) == (model.task == "super-resolution")
 
 

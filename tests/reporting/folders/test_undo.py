@@ -107,3 +107,15 @@ def test_file_that_came_into_the_way_of_a_killed_run_is_not_replaced(files: Data
     (out / "cluster_0/a.jpg").unlink()
     sort(files, tmp_path, "move")
     assert (out / "cluster_0/a.jpg").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("place", ["../precious.jpg", "/precious.jpg", "cluster_0/../../precious.jpg"])
+def test_a_plan_that_leads_out_of_its_folder_is_refused(place: str, files: Dataset, tmp_path: Path) -> None:
+    out = sort(files, tmp_path, "copy")
+    precious = tmp_path / "precious.jpg"
+    precious.write_bytes(FILES["a.jpg"])
+    plan = out / ".veriwild_folders/plan.jsonl"
+    plan.write_text(plan.read_text().replace("cluster_0/a.jpg", place))
+    with pytest.raises(DatasetError, match=r"plan\.jsonl is damaged"):
+        undo_folders(out)
+    assert precious.exists()

@@ -13,7 +13,7 @@ import pandas as pd
 
 from veriwild_clustering.apps.engine.grouping import FEWEST_IMAGES, Grouping, group_images
 from veriwild_clustering.apps.engine.labels import LABEL_SOURCES, image_labels, labelling_models
-from veriwild_clustering.apps.model_options import (
+from veriwild_clustering.apps.networks.options import (
     add_model_options,
     add_preparation_options,
     if_at_hand,

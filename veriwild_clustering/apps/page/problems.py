@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["BadRequestError", "NotFoundError", "UnavailableError"]
+__all__ = ["BadRequestError", "BusyError", "NotFoundError", "UnavailableError"]
 
 
 class NotFoundError(LookupError):
@@ -21,6 +21,10 @@ class BadRequestError(ValueError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class BusyError(RuntimeError):
+    """Long work that is under way already, or for which there is no room now."""
 
 
 class UnavailableError(DatasetError):

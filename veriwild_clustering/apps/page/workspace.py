@@ -19,6 +19,7 @@ from veriwild_clustering.apps.page.preparation.first_partition import ExportedPa
 from veriwild_clustering.apps.page.preparation.identity import Identity
 from veriwild_clustering.apps.page.preparation.indices import Indices
 from veriwild_clustering.apps.page.preparation.once import Once
+from veriwild_clustering.apps.page.preparation.running import Running
 from veriwild_clustering.apps.page.preparation.spaces import (
     FEWEST_FOR_UMAP,
     choose_descriptor,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from veriwild_clustering.interpretation.summaries import ClusterSummaries
     from veriwild_clustering.search.encoding import QueryEncoder
 
-__all__ = ["Workspace"]
+__all__ = ["Workspace", "slug"]
 
 T = TypeVar("T")
 
@@ -94,14 +95,14 @@ class Workspace:
         self.identity = Identity(dataset)
         self.identity.claim(self.folder)
         self._exported = read_exported(Path(partition), dataset) if partition else None
-        self._exported_name = _slug(Path(partition).stem) if partition else ""
+        self._exported_name = slug(Path(partition).stem) if partition else ""
         wanted = umap if umap is not None else self.descriptor.n_valid <= _UMAP_BY_ITSELF
         has_umap = wanted and self.descriptor.n_valid >= FEWEST_FOR_UMAP
         self.layouts = ("pca-2d", "pca-3d", *(("umap-2d", "umap-3d") if has_umap else ()))
         self.thumbnails = Thumbnails(dataset, self.folder / "thumbnails")
         self.library = PartitionLibrary(self.folder / "partitions")
         self.indices = Indices(dataset, self.folder / "search", self.identity, given=Path(index) if index else None)
-        self.encoding = Lock()
+        self.encoding, self.running = Lock(), Running()
         self._once: Once[Any] = Once()
         self._remembered: Once[Any] = Once(n_kept=32)
         self._partitions: Once[Partition] = Once(n_kept=8)
@@ -203,7 +204,7 @@ class Workspace:
         """
         check_rows("partition.labels", partition.labels, len(self.dataset))
         digest = _digest(partition.labels, partition.cluster_names)
-        name = self._saved(f"{_slug(partition.algorithm)}-{digest}", lambda: partition)
+        name = self._saved(f"{slug(partition.algorithm)}-{digest}", lambda: partition)
         self._once.get("first partition", lambda: name)
         return name
 
@@ -306,7 +307,7 @@ class Workspace:
 
     def _first_partition(self) -> str:
         if self._exported is None:
-            name = f"kmeans-{_slug(self.identity.of(self.descriptor))[-16:]}"
+            name = f"kmeans-{slug(self.identity.of(self.descriptor))[-16:]}"
             return self._saved(name, lambda: best_of_sweep(self.space()))
         exported: ExportedPartition = self._exported
         name = f"{self._exported_name}-{_digest(exported.labels, exported.names)}"
@@ -343,5 +344,6 @@ def _digest(labels: NDArray[np.int32], names: Sequence[str]) -> str:
     return hashlib.sha256(labels.tobytes() + "\n".join(names).encode()).hexdigest()[:8]
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return a text as a part of the name of a partition."""
     return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:40] or "partition"

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.criteria.conversation import Conversation
+from veriwild_clustering.clustering.criteria.conversation import Conversation, image_prompt
 from veriwild_clustering.clustering.criteria.grouping import Groups
 from veriwild_clustering.clustering.criteria.naming import name_groups
 from veriwild_clustering.clustering.criteria.propagation import rows_to_ask
@@ -17,12 +17,12 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.validation import check_int, check_real
-from veriwild_clustering.images.captioning.prompts import Answerer
+from veriwild_clustering.images.captioning.prompts import Answerer, Prompt
 from veriwild_clustering.images.criteria.criterion import Criterion, Labeller
 from veriwild_clustering.images.criteria.measured import MeasuredAnswers
 from veriwild_clustering.images.criteria.vocabulary import UNCERTAIN
 
-__all__ = ["cluster_by"]
+__all__ = ["cluster_by", "image_questions"]
 
 _FEWEST = 10
 
@@ -118,7 +118,7 @@ def cluster_by(
     check_real("min_share", min_share, low=0, high=0.5)
     rows = _rows(len(dataset), space, n_asked, random_state=random_state)
     who = MeasuredAnswers() if answerer is None else answerer
-    labeller: Labeller = who if isinstance(who, Labeller) else Conversation(who)
+    labeller = _labeller(who)
     partitions = []
     for criterion, labels in zip(asked, labeller.label(dataset, asked, rows=rows, progress=progress), strict=True):
         naming = name_groups(
@@ -139,12 +139,37 @@ def cluster_by(
     return partitions
 
 
+def image_questions(
+    dataset: Dataset,
+    criteria: Criterion | str | Sequence[Criterion | str],
+    *,
+    space: Descriptor | None = None,
+    n_asked: int | None = None,
+    random_state: int = 0,
+) -> list[Prompt]:
+    """Return what `cluster_by`, called alike, would ask about images, to know beforehand what that takes.
+
+    Questions in words come on top, for descriptions that name no label and for names of groups.
+    """
+    asked = _listed(criteria)
+    rows = _rows(len(dataset), space, n_asked, random_state=random_state)
+    return [image_prompt(asked, row) for row in rows.tolist()]
+
+
 def _listed(criteria: Criterion | str | Sequence[Criterion | str]) -> list[Criterion]:
     given = [criteria] if isinstance(criteria, Criterion | str) else list(criteria)
     listed = [Criterion(one) if isinstance(one, str) else one for one in given]
     if not listed or not all(isinstance(one, Criterion) for one in listed):
         raise TypeError(f"`criteria` must be a Criterion, a text, or a sequence of them. Got {criteria!r} instead.")
     return listed
+
+
+def _labeller(who: object) -> Labeller:
+    if isinstance(who, Labeller):
+        return who
+    if isinstance(who, Answerer):
+        return Conversation(who)
+    raise TypeError(f"`answerer` must answer questions or label images, such as `ChatEndpoint()`. Got {who!r} instead.")
 
 
 def _rows(n_images: int, space: Descriptor | None, n_asked: int | None, *, random_state: int) -> NDArray[np.int64]:

@@ -237,7 +237,10 @@ def _agreed(
 
 
 def _components(repetitions: NDArray[np.int64], n_clusters: int | None) -> list[NDArray[np.int64]]:
-    """Return the labels of each group: those that are together in more than half of the repetitions, on average."""
+    """Return the labels of each group: those that are together in more than half of the repetitions, on average.
+
+    Too many groups are joined as far as some repetition puts them together; of those left the most frequent stay.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     named = np.flatnonzero((repetitions >= 0).mean(axis=0) > _TOGETHER)
@@ -249,8 +252,9 @@ def _components(repetitions: NDArray[np.int64], n_clusters: int | None) -> list[
     tree = linkage(1 - together[above], "average")
     cut = fcluster(tree, 1 - _TOGETHER - 1e-9, "distance")
     if n_clusters and cut.max() > n_clusters:
-        cut = fcluster(tree, n_clusters, "maxclust")
-    return [named[cut == number] for number in dict.fromkeys(cut.tolist())]
+        fewer = fcluster(tree, n_clusters, "maxclust")
+        cut = fewer if fewer.max() == n_clusters else cut  # of equal distances it joins all at once
+    return [named[cut == number] for number in dict.fromkeys(cut.tolist())][:n_clusters]
 
 
 def _is_group(members: NDArray[np.int64], histogram: _Histogram, repetitions: NDArray[np.int64]) -> bool:

@@ -38,8 +38,8 @@ def rows_to_ask(space: Descriptor, n_rows: int, *, random_state: int = 0) -> NDA
     if n_rows >= len(usable):
         return usable
     rng = np.random.default_rng(random_state)
-    n_groups = max(1, n_rows // _PER_GROUP)
     sample = rng.choice(usable, min(_SAMPLE, len(usable)), replace=False)
+    n_groups = max(1, min(n_rows // _PER_GROUP, len(sample)))
     sample.sort()
     model = MiniBatchKMeans(n_groups, random_state=random_state, n_init=1, batch_size=max(1024, 3 * n_groups))
     model.fit(space.vectors[sample])

@@ -11,6 +11,7 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.validation import DatasetError, check_int
 from veriwild_clustering.images.captioning.prompts import Answer, Answerer, Prompt, quoted
 from veriwild_clustering.images.criteria.criterion import Criterion
+from veriwild_clustering.images.criteria.vocabulary import spelling_of
 
 __all__ = ["propose_criteria"]
 
@@ -106,7 +107,7 @@ def _criterion(proposed: Any) -> Criterion | None:
     if not isinstance(proposed, Mapping):
         return None
     labels = proposed.get("labels")
-    different = {str(label).casefold(): label for label in labels} if isinstance(labels, Sequence) else {}
+    different = {spelling_of(str(label)): label for label in labels} if isinstance(labels, Sequence) else {}
     for wanted in (list(different.values())[:_MAX_LABELS], ()):
         try:
             return Criterion(str(proposed.get("text", "")), labels=wanted)

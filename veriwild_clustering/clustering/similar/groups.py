@@ -16,7 +16,7 @@ from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.validation import check_choice, check_int, check_real
-from veriwild_clustering.descriptors.pairwise.vectors import METRICS
+from veriwild_clustering.descriptors.pairwise.vectors import METRICS, VectorSimilarity
 
 __all__ = ["SimilarGroups", "group_similar"]
 
@@ -139,7 +139,7 @@ def group_similar(
     Images are decoded once, O(n_images * n_pixels), and what is compared of them stays in a temporary file if it is
     large. Pairs that cannot reach the threshold are left out by rules that lose none: multi-index hashing [1]_ for
     hashes and MinHash, bounds for SSIM, template matching and ORB. In the worst case O(n_images²) pairs. Memory is
-    that of a batch for components, of all similar pairs for complete linkage.
+    that of a batch for components, of all similar pairs for complete linkage and of those of unequal hashes.
 
     References
     ----------
@@ -181,7 +181,7 @@ def group_similar(
     found = merger.exact(linkage) if merge == "exact" else merger.representatives()
     groups, n_pairs, n_compared = found
     params: dict[str, Any] = {"threshold": choice.threshold, "linkage": linkage, "merge": merge}
-    if what.descriptor is method or what.measure.name in dataset.names:
+    if isinstance(what.measure, VectorSimilarity):
         params["metric"] = metric
     partition = Partition(
         group_labels(groups), what.descriptor, f"similar {what.measure.name}", params=params,

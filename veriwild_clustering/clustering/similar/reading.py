@@ -51,6 +51,10 @@ def compared(
 ) -> Compared:
     """Return what the method compares: pixels of the images, read now, or vectors of a descriptor."""
     if isinstance(method, Descriptor):
+        if len(method) != len(dataset):
+            raise ValueError(
+                f"`method` must have {len(dataset)} rows, one per image of the dataset. Got {len(method)} instead."
+            )
         return Compared(VectorSimilarity(method.name, metric), method.vectors, method)
     if method in MEASURES:
         return _read(dataset, MEASURES[method], batch_size=batch_size or _BATCH, n_jobs=n_jobs, progress=progress)

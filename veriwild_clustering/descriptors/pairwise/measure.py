@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.vectors.hamming import pairs_within
+
 __all__ = ["Found", "Measure", "TiledMeasure", "equal_rows", "similar_pairs", "similarity_matrix", "small"]
 
 Features = NDArray[Any]
@@ -105,10 +107,8 @@ def similar_pairs(
     sizes = np.bincount(kind, minlength=0)
     starts = np.cumsum(sizes) - sizes
     first = rows[order[starts]]
-    for members in np.split(rows[order], starts[1:]):
-        if len(members) > 1:
-            later, earlier = np.tril_indices(len(members), -1)
-            yield Found(members[later], members[earlier], np.ones(len(later)), 0)
+    for later, earlier in pairs_within(rows[order], sizes):
+        yield Found(later, earlier, np.ones(len(later)), 0)
     for found in measure.pairs(features, np.sort(first), threshold=threshold, tile=tile, n_jobs=n_jobs):
         left, right = (kind[np.searchsorted(rows, ends)] for ends in (found.rows, found.others))
         each = sizes[left] * sizes[right]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 
 from veriwild_clustering.core.html import card
 
@@ -138,10 +139,11 @@ class Budget:
         server counts more tokens than was estimated, the next requests are taken to need so many more.
         """
         with self._settled:
-            most = self._price(n_input * self._factor, n_output)
+            expected = ceil(n_input * self._factor)
+            most = self._price(expected, n_output)
             while self._may_fit_later(most):
                 self._settled.wait()
-            reservation = Reservation(n_input, n_output, self._refusal(most))
+            reservation = Reservation(expected, n_output, self._refusal(most))
             if not reservation.refusal:
                 self.n_requests += 1
                 self._n_under_way += 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.validation import check_int
+from veriwild_clustering.images.criteria.vocabulary import spelling_of
 
 __all__ = ["Criterion", "Labeller", "Labels"]
 
@@ -60,9 +61,11 @@ class Criterion:
         examples = tuple(_texts("examples", pair) for pair in _listed("examples", self.examples))
         if any(len(pair) != 2 for pair in examples):
             raise ValueError(f"`examples` must be pairs of a description and its label. Got {self.examples!r} instead.")
-        if len({label.casefold() for label in labels}) != len(labels) or len(labels) == 1 or len(labels) > _MAX_LABELS:
+        spelled = {spelling_of(label) for label in labels}
+        if len(spelled) != len(labels) or "" in spelled or len(labels) == 1 or len(labels) > _MAX_LABELS:
             raise ValueError(
-                f"`labels` must be 2 to {_MAX_LABELS} that differ by more than case. Got {labels!r} instead."
+                f"`labels` must be 2 to {_MAX_LABELS} that differ by more than case and punctuation. Got {labels!r} "
+                f"instead."
             )
         if self.n_clusters is not None:
             check_int("n_clusters", self.n_clusters, low=2)

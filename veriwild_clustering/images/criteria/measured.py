@@ -20,9 +20,9 @@ from veriwild_clustering.images.models.catalog import find_model
 from veriwild_clustering.images.models.weights import is_cached
 from veriwild_clustering.images.reading import image_store_of, read_image
 
-__all__ = ["MeasuredAnswers"]
+__all__ = ["MEASURED", "MeasuredAnswers"]
 
-_COLUMNS = {"color": "measured_color", "light": "light", "focus": "focus"}
+MEASURED = {"color": "measured_color", "light": "light", "focus": "focus"}
 _NETWORK = "vehicle-attributes-0039-type"
 _LEAST = 0.5
 _CHUNK = 64
@@ -105,13 +105,20 @@ class MeasuredAnswers:
             self._source(dataset, criterion, progress=progress) for criterion in criteria
         ]  # all, before any work
         return [
-            _as_labels(source(dataset, rows), criterion, rows, len(dataset))
+            _as_labels(source(dataset, rows), self._reader(criterion), rows, len(dataset))
             for source, criterion in zip(sources, criteria, strict=True)
         ]
 
+    def _reader(self, criterion: Criterion) -> Callable[[str], str | None]:
+        """Return what makes a label of an answer; the column that is named for a criterion has labels, not prose."""
+        read = Vocabulary(criterion.text, criterion.labels).read
+        if criterion.labels or criterion.text not in self.columns:
+            return read
+        return lambda answer: UNCERTAIN if read(answer) == UNCERTAIN else " ".join(answer.casefold().split())
+
     def _source(self, dataset: Dataset, criterion: Criterion, *, progress: bool | None) -> Source:
         subject = subject_of(criterion.text)
-        column = self.columns.get(criterion.text, _COLUMNS.get(subject or ""))
+        column = self.columns.get(criterion.text, MEASURED.get(subject or ""))
         if criterion.text in self.columns:
             check_known_names("column", [column or ""], list(map(str, dataset.images)))
         if column in dataset.images:
@@ -175,11 +182,12 @@ def _by_image(
     return found.reindex(range(len(rows)))
 
 
-def _as_labels(table: pd.DataFrame, criterion: Criterion, rows: NDArray[np.int64], n_images: int) -> Labels:
-    vocabulary = Vocabulary(criterion.text, criterion.labels)
+def _as_labels(
+    table: pd.DataFrame, reader: Callable[[str], str | None], rows: NDArray[np.int64], n_images: int
+) -> Labels:
     found = Labels.none(n_images)
     known = table["answer"].notna() & (table["answer"].astype(str) != "")
-    read: dict[Any, str | None] = {answer: vocabulary.read(str(answer)) for answer in table["answer"][known].unique()}
+    read: dict[Any, str | None] = {answer: reader(str(answer)) for answer in table["answer"][known].unique()}
     answers, confidence = (
         table["answer"].to_numpy(dtype=object),
         np.nan_to_num(table["confidence"].to_numpy(dtype=float)),

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-__all__ = ["SYNONYMS", "UNCERTAIN", "Vocabulary", "subject_of"]
+__all__ = ["SYNONYMS", "UNCERTAIN", "Vocabulary", "spelling_of", "subject_of"]
 
 UNCERTAIN = "uncertain"
 
@@ -78,12 +78,13 @@ _CHATTER = re.compile(
 )
 _SHADES = re.compile(r"\b(?:dark|light|bright|pale|deep|metallic|matte|glossy|shiny|medium)\b\s*")
 _NEGATIONS = frozenset({"not", "no", "isn't", "never", "neither", "nor", "without"})
-_MAX_READ, _MAX_WORDS = 500, 4
+_MAX_READ, _MAX_WORDS, _MAX_LETTERS = 500, 4, 60
+_SAME_IN_PLURAL = frozenset({"mercedes", "series", "species"})
 
 
 def subject_of(text: str) -> str | None:
     """Return what a criterion is about, "color", "type", "view", "light" or "focus"; None if it is none of them."""
-    words = " ".join(_words(text))
+    words = spelling_of(text)
     places = {
         subject: min((found.start() for word in signs if (found := re.search(rf"\b{word}s?\b", words))), default=None)
         for subject, signs in _SUBJECTS.items()
@@ -118,22 +119,22 @@ class Vocabulary:
         """
         words = _words(answer)
         phrase = self._bare(" ".join(words))
-        if not phrase or phrase in _NOT_SAID:
-            return UNCERTAIN if words else None
         for spelling in (phrase, _singular(phrase)):
             if spelling in self.terms:
                 return self.terms[spelling]
+        if not phrase or phrase in _NOT_SAID:
+            return UNCERTAIN if words else None
         named = set(self._mentioned(words))
         if len(named) == 1:
             return named.pop()
         if _NOT_KNOWN.search(" ".join(words)):
             return UNCERTAIN
-        if self.closed or named or len(phrase.split()) > _MAX_WORDS:
+        if self.closed or named or len(phrase.split()) > _MAX_WORDS or len(phrase) > _MAX_LETTERS:
             return None
         return _singular(phrase)
 
     def _bare(self, phrase: str) -> str:
-        while (shorter := _CHATTER.sub("", phrase, count=1)) not in {phrase, ""}:
+        while phrase not in self.terms and (shorter := _CHATTER.sub("", phrase, count=1)) not in {phrase, ""}:
             phrase = shorter
         if self._shaded and phrase not in self.terms:
             phrase = re.sub(r"\b(?:colou?r(?:ed)?|paint(?:ed)?|vehicle|car|tone)s?$", "", phrase).strip() or phrase
@@ -158,15 +159,19 @@ class Vocabulary:
 
 def _spellings(subject: Mapping[str, tuple[str, ...]], labels: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each spelling with its label, the labels of one's own last, so that they win."""
-    own = {" ".join(_words(label)): label for label in labels}
+    own = {spelling_of(label): label for label in labels}
     for label, synonyms in subject.items():
         spellings = [label, *synonyms]
         target = next((own[spelling] for spelling in spellings if spelling in own), None if own else label)
         if target is not None:
             yield from ((spelling, target) for spelling in spellings)
-    for spelling, label in own.items():
-        yield spelling, label
-        yield _singular(spelling), label
+    yield from ((_singular(spelling), label) for spelling, label in own.items())
+    yield from own.items()
+
+
+def spelling_of(label: str) -> str:
+    """Return a label as answers are compared with it: its words in lower case, "" if it has none."""
+    return " ".join(_words(label))
 
 
 def _words(text: str) -> list[str]:
@@ -179,9 +184,11 @@ def _words(text: str) -> list[str]:
 def _singular(phrase: str) -> str:
     """Return a phrase with its last word in the singular, by the plain rules of English."""
     *before, last = phrase.split() or [""]
+    if last in _SAME_IN_PLURAL:
+        return phrase
     if len(last) > 4 and last.endswith("ies"):
         last = f"{last[:-3]}y"
-    elif len(last) > 4 and last.endswith(("ses", "xes", "ches", "shes")):
+    elif len(last) > 4 and last.endswith(("buses", "sses", "xes", "ches", "shes")):
         last = last[:-2]
     elif len(last) > 3 and last.endswith("s") and not last.endswith(("ss", "us", "is")):
         last = last[:-1]

@@ -20,7 +20,7 @@ COLORS = ("RGB", "BGR")
 LAYOUTS = ("NCHW", "NHWC")
 DTYPES = ("float32", "uint8")
 POOLINGS = ("", "first")
-TASKS = ("embedding", "text embedding", "detection", "attributes", "super-resolution", "vocabulary")
+TASKS = ("embedding", "text embedding", "detection", "attributes", "segmentation", "super-resolution", "vocabulary")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Model:
     name : str
         Its name in the catalog.
     task : str
-        "embedding", "text embedding", "detection", "attributes", "super-resolution" or "vocabulary".
+        "embedding", "text embedding", "detection", "attributes", "segmentation", "super-resolution" or "vocabulary".
     files : tuple of ModelFile
         The first is the one to open.
     license : str

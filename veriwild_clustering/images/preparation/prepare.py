@@ -1,4 +1,4 @@
-"""Preparation of images for a network: what is small is made larger, then the main object is cut out."""
+"""Preparation of images for a network: small ones made larger, the main object cut out, its background removed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.validation import check_int, check_real
 from veriwild_clustering.images.preparation.cropping import choose_box, crop, reason_of_choice
 from veriwild_clustering.images.preparation.detection import Detection, Detector
+from veriwild_clustering.images.preparation.masking import Masker
 from veriwild_clustering.images.preparation.super_resolution import Upscaler
 from veriwild_clustering.images.reading import rgb_pixels
 
@@ -40,6 +41,9 @@ class Prepared:
         How sure it is, 0 to 1.
     cropped : bool
         Whether the image was cut to the box.
+    foreground_share : float, optional
+        The share of `image` that a masker left of it, 0 to 1; 1 where it found no vehicle and left everything. None:
+        there was no masker.
     reason : str
         What was done and why, in words.
 
@@ -59,12 +63,13 @@ class Prepared:
     box_label: str | None = None
     box_confidence: float | None = None
     cropped: bool = False
+    foreground_share: float | None = None
     reason: str = "as it is"
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Make small images larger, then cut out the main object of each; either step can be left out.
+    """Make small images larger, cut out the main object, remove its background; each step can be left out.
 
     Parameters
     ----------
@@ -82,6 +87,8 @@ class Preparation:
         An image of which the box takes up more than this share is not cut: it is a close view already.
     vehicles_first : bool, default True
         Whether other objects count only where there is no vehicle.
+    masker : Masker, optional
+        Fills what is no vehicle with a neutral colour, in the end. None: the background stays.
 
     Notes
     -----
@@ -111,9 +118,10 @@ class Preparation:
     margin: float = 0.05
     max_share: float = 0.5
     vehicles_first: bool = True
+    masker: Masker | None = None
 
     def __post_init__(self) -> None:
-        for name in ("upscaler", "detector"):
+        for name in ("upscaler", "detector", "masker"):
             step = getattr(self, name)
             if step is not None and not callable(step):
                 raise TypeError(f"`{name}` must be {name.capitalize()}(...) or None. Got {step!r} instead.")
@@ -125,7 +133,9 @@ class Preparation:
     @property
     def params(self) -> dict[str, Any]:
         """All that decides about the pixels, as JSON holds it: settings, and what tells the models from any other."""
+        masker = {} if self.masker is None else {"masker": self.masker.params}  # without it, as before there was any
         return {
+            **masker,
             "upscaler": None if self.upscaler is None else self.upscaler.params,
             "detector": None if self.detector is None else self.detector.params,
             "min_side": self.min_side,
@@ -139,10 +149,13 @@ class Preparation:
         """Return each image prepared."""
         originals = rgb_pixels(images)
         seen = [self._enlarged(original) for original in originals]
-        if self.detector is None:
+        if self.detector is not None:
+            found = self.detector([one.image for one in seen])
+            seen = [self._cut(*one) for one in zip(seen, originals, found, strict=True)]
+        if self.masker is None:
             return seen
-        found = self.detector([one.image for one in seen])
-        return [self._cut(*one) for one in zip(seen, originals, found, strict=True)]
+        masks = self.masker([one.image for one in seen])
+        return [_masked(one, mask, self.masker.fill) for one, mask in zip(seen, masks, strict=True)]
 
     def _enlarged(self, image: NDArray[np.uint8]) -> Prepared:
         """Return an image, upscaled if it is small."""
@@ -169,6 +182,15 @@ class Preparation:
         return replace(found, image=part, cropped=True, reason=_joined(seen, choice))
 
 
+def _masked(seen: Prepared, mask: NDArray[np.bool_], fill: tuple[int, int, int]) -> Prepared:
+    """Return an image with what lies outside a mask filled."""
+    share = float(mask.mean())
+    done = "background kept: no vehicle found" if mask.all() else f"background removed: {share:.0%} left"
+    image = np.where(mask[..., None], seen.image, np.array(fill, dtype=np.uint8))
+    reason = done if seen.reason == Prepared.reason else f"{seen.reason}; {done}"
+    return replace(seen, image=image, foreground_share=share, reason=reason)
+
+
 def _joined(seen: Prepared, choice: str) -> str:
     return f"{seen.reason}; {choice}" if seen.upscaled else choice
 
@@ -190,8 +212,8 @@ def preparation_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
     -------
     DataFrame
         `upscaled` and `cropped` (bool); `box_left`, `box_top`, `box_right`, `box_bottom` (float64, pixels of the
-        original image, NaN where nothing was found), `box_label` (str), `box_confidence` (float64); `preparation`
-        (str), the reason in words.
+        original image, NaN where nothing was found), `box_label` (str), `box_confidence` (float64); `foreground_share`
+        (float64, NaN without a masker); `preparation` (str), the reason in words.
 
     Examples
     --------
@@ -210,6 +232,7 @@ def preparation_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
             **edges,
             "box_label": pd.Series([one.box_label for one in prepared], dtype="str"),
             "box_confidence": np.array([one.box_confidence for one in prepared], dtype=np.float64),
+            "foreground_share": np.array([one.foreground_share for one in prepared], dtype=np.float64),
             "preparation": pd.Series([one.reason for one in prepared], dtype="str"),
         }
     )

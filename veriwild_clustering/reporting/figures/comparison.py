@@ -19,6 +19,7 @@ from veriwild_clustering.reporting.figures.style import (
     NOISE_COLOR,
     THEME,
     heading,
+    literal,
     names_above,
     palette,
     write_cells,
@@ -136,7 +137,7 @@ def plot_confusion(partition: Partition, truth: ArrayLike, *, title: str | None 
         fig, ax = plt.subplots(figsize=(3.6 + 0.55 * n_columns, 1.6 + 0.36 * n_rows), layout="constrained")
         image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         names_above(ax, [fill(partition.cluster_name(int(cluster)), 24) for cluster in counts.columns])
-        ax.set_yticks(range(n_rows), [f"{fill(str(name), 24)} · {size:,}" for name, size in sizes.items()])
+        ax.set_yticks(range(n_rows), [f"{literal(fill(str(name), 24))} · {size:,}" for name, size in sizes.items()])
         ax.set(ylabel="known class · images")
         if max(n_rows, n_columns) <= _MAX_WRITTEN:
             write_cells(
@@ -233,7 +234,7 @@ def plot_flow(
         ax.set(xlim=(-0.2, 1.2), ylim=(1.01 * bottom, -0.02 * bottom))
         ax.axis("off")
         for x, partition, side in ((-0.2, left, "left"), (1.2, right, "right")):
-            ax.text(x, 1.0, fill(partition.name, 44), ha=side, va="bottom", fontweight="bold",
+            ax.text(x, 1.0, literal(fill(partition.name, 44)), ha=side, va="bottom", fontweight="bold",
                     transform=ax.get_xaxis_transform())  # fmt: skip
         omitted = int(counts[~drawn].sum())
         lost = f"; ribbons below {min_share:.1%} of them not drawn ({omitted:,} images)" if omitted else ""
@@ -277,7 +278,7 @@ def _ribbon(start: float, end: float, width: float, *, color: str) -> PathPatch:
 def _label(partition: Partition, cluster: int, size: int) -> str:
     unnamed = {NOISE: "noise", OTHERS: "others"}.get(cluster, str(cluster))
     name = unnamed if cluster < 0 else partition.own_name(cluster) or unnamed
-    return f"{fill(name, 28)} · {size:,}"
+    return f"{literal(fill(name, 28))} · {size:,}"
 
 
 def _draw_bars(

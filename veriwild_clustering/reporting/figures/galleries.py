@@ -18,7 +18,7 @@ from veriwild_clustering.core.partition import NOISE, Partition
 from veriwild_clustering.core.progress import track
 from veriwild_clustering.core.validation import check_int, check_rows
 from veriwild_clustering.images.reading import thumbnail
-from veriwild_clustering.reporting.figures.style import INK, NOISE_COLOR, THEME, palette
+from veriwild_clustering.reporting.figures.style import INK, NOISE_COLOR, THEME, literal, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,7 +181,7 @@ def _checked(rows: ArrayLike, n_images: int) -> NDArray[np.int64]:
 def _label_line(ax: Axes, cluster: int, partition: Partition | None, *, middle: float) -> None:
     unnamed = "noise" if cluster == NOISE else f"cluster {cluster}"
     name = unnamed if partition is None else partition.cluster_name(cluster)
-    ax.text(-14, middle - 2, name, ha="right", va="bottom", fontsize=9.5, fontweight="bold", color=INK)
+    ax.text(-14, middle - 2, literal(name), ha="right", va="bottom", fontsize=9.5, fontweight="bold", color=INK)
     if partition is None:
         return
     count = int(np.sum(partition.labels == cluster))

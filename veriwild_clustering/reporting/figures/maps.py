@@ -22,6 +22,7 @@ from veriwild_clustering.reporting.figures.style import (
     THEME,
     cap_legend,
     halo,
+    literal,
     named_color,
     palette,
     place_legend,
@@ -225,7 +226,8 @@ def _color_by_cluster(
     marks.colored(projection.vectors[noise], _rgb([NOISE_COLOR]), label="noise", zorder=1)
     marks.colored(projection.vectors[clustered], _rgb(colors)[partition.labels[clustered]], label="clustered", zorder=2)
     handles = [
-        _dot(colors[c], f"{fill(partition.numbered_name(c), 28)} · {size:,}") for c, size in enumerate(partition.sizes)
+        _dot(colors[c], f"{literal(fill(partition.numbered_name(c), 28))} · {size:,}")
+        for c, size in enumerate(partition.sizes)
     ]
     handles = cap_legend(handles, _MAX_LEGEND, what="clusters")
     if not partition.clustered.all():

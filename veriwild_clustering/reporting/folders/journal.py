@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from veriwild_clustering.core.storage.image_store import safe_path
+
 __all__ = ["Journal", "Record", "sync_folder"]
 
 
@@ -76,7 +78,7 @@ class Journal:
         elif kind == "left":
             self.left[values[0]] = values[1]
         elif kind == "made":
-            self.made.setdefault(values[0], set()).add(values[1])
+            self.made.setdefault(safe_path(values[0]), set()).add(values[1])
         elif kind == "complete":
             self.complete = True
         elif kind == "undo":

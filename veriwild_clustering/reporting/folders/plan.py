@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.partition import NOISE
 from veriwild_clustering.core.storage.atomic import write_atomically
-from veriwild_clustering.core.storage.image_store import ImageStore
+from veriwild_clustering.core.storage.image_store import ImageStore, safe_path
 from veriwild_clustering.core.storage.tables import index_by_path
 from veriwild_clustering.core.validation import DatasetError, check_choice, check_rows
 
@@ -149,6 +149,8 @@ def load_plan(out: Path) -> Plan | None:
         if header["version"] != _VERSION:
             raise ValueError(f"version {header['version']}")
         paths, clusters, destinations = zip(*rows, strict=True)
+        if any(safe_path(place) != place for place in destinations):
+            raise ValueError("places in unusual spelling")
         return Plan(
             ImageStore(Path(header["location"]), header["strip"], header["inside"]),
             paths,

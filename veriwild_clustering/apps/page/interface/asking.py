@@ -7,7 +7,7 @@ from functools import wraps
 from html import escape
 from typing import Any, NamedTuple
 
-from veriwild_clustering.apps.page.problems import NotFoundError
+from veriwild_clustering.apps.page.problems import BusyError, NotFoundError
 
 __all__ = ["Refresh", "choice_label", "kindly", "parse_rows", "warn"]
 
@@ -29,7 +29,7 @@ def kindly(function: Callable[..., Any]) -> Callable[..., Any]:
 
         try:
             return function(*inputs)
-        except (OSError, ValueError, TypeError, NotFoundError) as error:
+        except (OSError, ValueError, TypeError, NotFoundError, BusyError) as error:
             warn(str(error))
             return gradio.skip()
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from veriwild_clustering.apps.page.problems import BadRequestError, NotFoundError, UnavailableError
+from veriwild_clustering.apps.page.problems import BadRequestError, BusyError, NotFoundError, UnavailableError
 from veriwild_clustering.core.storage.partitions import VersionConflictError
 from veriwild_clustering.core.validation import DatasetError
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _CODES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
           409: "conflict", 413: "too_large", 422: "invalid", 500: "internal", 503: "busy"}  # fmt: skip
-_KINDS = ((VersionConflictError, 409, "conflict"), (NotFoundError, 404, "not_found"),
+_KINDS = ((VersionConflictError, 409, "conflict"), (BusyError, 409, "busy"), (NotFoundError, 404, "not_found"),
           (UnavailableError, 422, "unavailable"), (BadRequestError, 422, "invalid"),
           (DatasetError, 422, "invalid"))  # fmt: skip
 

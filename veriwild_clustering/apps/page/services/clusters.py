@@ -176,7 +176,7 @@ def partition_info(workspace: Workspace, name: str, *, version: int | None = Non
     first = version - len(edits) + 1
     return PartitionInfo(
         id=name,
-        name=partition.name,
+        name=str(partition.params.get("criterion", partition.name)),
         algorithm=partition.algorithm,
         params=params,
         descriptor=partition.descriptor.name,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from veriwild_clustering.search.queries import Query
     from veriwild_clustering.search.results import Results
 
-__all__ = ["SearchRequest", "SearchResponse", "neighbors", "search"]
+__all__ = ["SearchRequest", "SearchResponse", "clip_descriptor", "neighbors", "search", "words_missing"]
 
 _CLIP, _CLIP_TEXT = "clip-vit-b-32", "clip-vit-b-32-text"
 _MAX_EXAMPLES = 64
@@ -117,6 +117,28 @@ def neighbors(workspace: Workspace, row: int, *, n_results: int = 12) -> SearchR
     return search(workspace, SearchRequest(rows=[checked_row(workspace, row)], n_results=n_results))
 
 
+def words_missing(workspace: Workspace) -> str:
+    """Say what is missing for comparing images with words, "" if nothing is."""
+    from veriwild_clustering.images.models.weights import ModelError, is_cached
+
+    if clip_descriptor(workspace) is None:
+        return (
+            f"Words can be compared where a dataset has the descriptor {_CLIP}, and this one has not. "
+            f"Make it from the images: veriwild create-dataset --pictures … --models {_CLIP}"
+        )
+    try:
+        is_here = is_cached(_CLIP_TEXT, folder=workspace.models)
+    except ModelError as error:
+        return str(error)
+    return "" if is_here else f"The weights for words are not at hand. Bring them: veriwild models get {_CLIP_TEXT}"
+
+
+def clip_descriptor(workspace: Workspace) -> str | None:
+    """Return the name of the descriptor that words can be compared with, if the dataset has one."""
+    found = (descriptor.name for descriptor in workspace.dataset if _model_of(descriptor) == _CLIP)
+    return next(found, None)
+
+
 def _found(
     workspace: Workspace, request: SearchRequest, weights: Mapping[str, float], query: Query
 ) -> tuple[Results, str | None]:
@@ -161,14 +183,14 @@ def _default_weights(workspace: Workspace, request: SearchRequest) -> dict[str, 
     words = request.texts or (request.negatives and request.negatives.texts)
     if not words or any(_model_of(workspace.dataset[name]) == _CLIP for name in workspace.default_weights):
         return workspace.default_weights
-    partners = [descriptor.name for descriptor in workspace.dataset if _model_of(descriptor) == _CLIP]
-    if not partners:
+    partner = clip_descriptor(workspace)
+    if partner is None:
         raise UnavailableError(
             f"Words need the descriptor {_CLIP!r}, which this dataset does not have: extract it from the images with "
             f"`python create_dataset.py --pictures FOLDER --models {_CLIP}`.",
             field="texts",
         )
-    return {partners[0]: 1.0}
+    return {partner: 1.0}
 
 
 def _check_at_hand(workspace: Workspace, weights: Mapping[str, float], query: Query) -> None:

@@ -133,12 +133,13 @@ class ChatClient:
         try:
             completion = json.loads(b"".join(pieces))
             reply = self._completion(completion["choices"][0], completion.get("usage") or {})
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             return Reply(Outcome.FAILED, "what came is no chat completion")
         return Reply(reply.outcome, reply.text, reply.tokens, exhausted_wait(response.headers) or None)
 
     def _completion(self, choice: Mapping[str, Any], usage: Mapping[str, Any]) -> Reply:
-        tokens = (int(usage["prompt_tokens"]), int(usage["completion_tokens"])) if usage else None
+        sent, received = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        tokens = (sent, received) if isinstance(sent, int) and isinstance(received, int) else None
         message, finish = choice["message"], choice.get("finish_reason")
         content = self.key.hide(str(message.get("content") or ""))
         if refusal := message.get("refusal"):

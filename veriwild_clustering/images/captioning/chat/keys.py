@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from veriwild_clustering.core.validation import DatasetError
 
-__all__ = ["ApiKey", "EndpointError", "find_key", "find_url"]
+__all__ = ["ApiKey", "EndpointError", "find_key", "find_url", "has_key"]
 
 _OPENAI = "https://api.openai.com/v1"
 _HIDDEN = "***"
@@ -86,7 +86,7 @@ def find_key(url: str) -> ApiKey:
     EndpointError
         If there is none and nobody to type it.
     """
-    if found := os.environ.get("OPENAI_API_KEY", "").strip():
+    if found := _key_of_environment():
         return ApiKey(found)
     if _is_local(url):
         return ApiKey("none")
@@ -96,6 +96,15 @@ def find_key(url: str) -> ApiKey:
         f"There is no key to {url}. Set the environment variable OPENAI_API_KEY; for a server that needs none any text "
         f"will do."
     )
+
+
+def has_key(url: str) -> bool:
+    """Tell whether `find_key` has a key, or needs none, without asking anybody."""
+    return bool(_key_of_environment()) or _is_local(url)
+
+
+def _key_of_environment() -> str:
+    return os.environ.get("OPENAI_API_KEY", "").strip()
 
 
 def _is_local(url: str) -> bool:

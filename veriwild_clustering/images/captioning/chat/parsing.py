@@ -10,7 +10,8 @@ from typing import Any
 __all__ = ["UnfitAnswerError", "parse_object", "spoken"]
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+# Some servers open a thought in the prompt, out of sight; one that is cut off is never closed.
+_THOUGHT = re.compile(r"\A(?:\s*<think>.*?(?:</think>|\Z)|(?!\s*\{).*?</think>)", re.DOTALL)
 
 
 class UnfitAnswerError(Exception):

@@ -38,7 +38,7 @@ def limited_budget(max_requests: int | None, max_cost: float | None, prices: tup
 
 
 def answers_folder(given: str | Path | None) -> Path:
-    """Return the folder of known answers: the given one, that of the environment, or one in the user\'s cache."""
+    """Return the folder of known answers: the given one, that of the environment, or one in the user's cache."""
     if chosen := given or os.environ.get("VERIWILD_ANSWERS"):
         return Path(chosen)
     from platformdirs import user_cache_path

@@ -19,6 +19,11 @@ _NEURAL_STICK = f"{_GITHUB}/VictorHidalgoUCLM/NeuralComputeStick2/6e45d948ee64d0
 
 # An address whose content may change names no commit; the checksum then says that it has.
 _KNOWN = (
+    # Of these only weights for torch are offered; encoder and decoder are exported from them.
+    ModelFile("mobile_sam_encoder.onnx"),
+    ModelFile("mobile_sam_decoder.onnx"),
+    ModelFile("sam_vit_b_encoder.onnx"),
+    ModelFile("sam_vit_b_decoder.onnx"),
     # Nobody offers the pooled features of this network as ONNX.
     ModelFile("efficientnet_b7_features.onnx"),
     # Its checksum has not been published.
@@ -68,6 +73,12 @@ _KNOWN = (
         "/mobilenet_v1_1.0_224_quant_embedding_extractor.tflite",
         "f409ef4f73fcbb9667841965623c5c8524aac33d41b9bf5f3667161fb4a76319",
         n_bytes=3_251_736,
+    ),
+    ModelFile(
+        "deeplabv3_mnv2_pascal_quant.tflite",
+        f"{_GITHUB}/google-coral/test_data/104342d2d3480b3e66203073dac24f4e2dbb4c41/deeplabv3_mnv2_pascal_quant.tflite",
+        "350af47fd346ea6d74b58833a351f583ba860e9806ec5bd292ff8d8f1f249398",
+        n_bytes=2_193_224,
     ),
     ModelFile(
         f"{_ATTRIBUTES}.xml",

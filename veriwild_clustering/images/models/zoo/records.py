@@ -20,9 +20,17 @@ _COCO = (
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
+_PASCAL = (
+    "background", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
+    "dog", "horse", "motorcycle", "person", "potted plant", "sheep", "couch", "train", "tv",
+)  # fmt: skip
+
 _imagenet = partial(ImageInput, scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 _embedding = partial(Model, task="embedding")
 _detector = partial(Model, task="detection")
+_segmenter = partial(
+    Model, task="segmentation", license="Apache-2.0", input=_imagenet(1024, 1024, resize_with="pillow"), decoder="sam"
+)
 _upscaler = partial(Model, task="super-resolution", license="Apache-2.0", scale_factor=3)
 
 
@@ -166,6 +174,26 @@ RECORDS = (
         input=ImageInput(512, 512, color="BGR"),
         labels=("vehicle",),
         decoder="openvino-ssd",
+    ),
+    _segmenter(
+        "mobile-sam",
+        files=_files("mobile_sam_encoder.onnx", "mobile_sam_decoder.onnx"),
+        source="https://arxiv.org/abs/2306.14289 (export the image encoder, and the decoder for points and boxes)",
+    ),
+    _segmenter(
+        "sam-vit-b",
+        files=_files("sam_vit_b_encoder.onnx", "sam_vit_b_decoder.onnx"),
+        source="https://arxiv.org/abs/2304.02643 (export the image encoder, and the decoder for points and boxes)",
+    ),
+    Model(
+        "deeplab-v3",
+        task="segmentation",
+        files=_files("deeplabv3_mnv2_pascal_quant.tflite"),
+        license="Apache-2.0",
+        source="https://arxiv.org/abs/1706.05587",
+        input=ImageInput(513, 513, layout="NHWC", dtype="uint8"),
+        labels=_PASCAL,
+        decoder="classes",
     ),
     _upscaler("edsr-x3", files=_files("EDSR_x3.pb"), source="https://arxiv.org/abs/1707.02921", decoder="edsr"),
     _upscaler("fsrcnn-x3", files=_files("FSRCNN_x3.pb"), source="https://arxiv.org/abs/1608.00367", decoder="fsrcnn"),

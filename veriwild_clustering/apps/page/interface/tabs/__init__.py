@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from veriwild_clustering.apps.page.interface.tabs import clusters, compare, map, outliers, search  # noqa: A004
+from veriwild_clustering.apps.page.interface.tabs import (
+    clusters,
+    compare,
+    criteria,
+    map,  # noqa: A004
+    outliers,
+    search,
+)
 
 __all__ = ["TABS"]
 
-TABS: tuple[ModuleType, ...] = (map, clusters, search, outliers, compare)
+TABS: tuple[ModuleType, ...] = (map, clusters, criteria, search, outliers, compare)

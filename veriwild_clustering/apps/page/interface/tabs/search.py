@@ -11,7 +11,7 @@ from veriwild_clustering.apps.page.interface.asking import Refresh, kindly, pars
 from veriwild_clustering.apps.page.interface.fragments import clickable, fill
 from veriwild_clustering.apps.page.interface.tabs.filters import Filters, add_filters
 from veriwild_clustering.apps.page.services.describing import MAX_UPLOAD_BYTES, decode_upload
-from veriwild_clustering.apps.page.services.searching import SearchRequest, SearchResponse, search
+from veriwild_clustering.apps.page.services.searching import SearchRequest, SearchResponse, search, words_missing
 from veriwild_clustering.apps.page.workspace import Workspace
 
 __all__ = ["TITLE", "add"]
@@ -64,23 +64,6 @@ def _wanted(workspace: Workspace) -> list[Any]:
     if missing:
         gr.HTML(fill("note", title="Words", text=missing))
     return [image, rows, words]
-
-
-def words_missing(workspace: Workspace) -> str:
-    """Say what is missing for a search by words, "" if nothing is."""
-    from veriwild_clustering.images.models.weights import ModelError, is_cached
-
-    image_model, text_model = "clip-vit-b-32", "clip-vit-b-32-text"
-    if not any(descriptor.params.get("model", descriptor.name) == image_model for descriptor in workspace.dataset):
-        return (
-            f"Words can be searched where a dataset has the descriptor {image_model}, and this one has not. "
-            f"Make it from the images: veriwild create-dataset --pictures … --models {image_model}"
-        )
-    try:
-        is_here = is_cached(text_model, folder=workspace.models)
-    except ModelError as error:
-        return str(error)
-    return "" if is_here else f"The weights for words are not at hand. Bring them: veriwild models get {text_model}"
 
 
 def _weights(workspace: Workspace) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Commands about networks, and the options that choose them in other commands."""

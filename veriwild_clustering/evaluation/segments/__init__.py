@@ -1,0 +1,1 @@
+"""How far the segments of an image agree with its true regions."""

@@ -1,0 +1,1 @@
+"""Segments painted by hand: states, sessions over a folder, masks in files."""

@@ -1,0 +1,1 @@
+"""An image divided into segments: one label map, whatever the method."""

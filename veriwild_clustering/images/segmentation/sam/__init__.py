@@ -1,0 +1,1 @@
+"""Segment Anything: what points and boxes mean, and everything there is in an image."""
