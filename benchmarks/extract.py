@@ -63,7 +63,6 @@ def _compare(bench: Bench, name: str, ours: list[Measured], baseline: list[Measu
         loop,
         **extra,
         images_per_second=extra["n_images"] / typical.seconds,
-        baseline_cpu_seconds=loop.cpu_seconds,
         ratios=pairs,
         median_ratio=median(pairs),
     )
