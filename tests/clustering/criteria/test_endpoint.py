@@ -16,31 +16,38 @@ from veriwild_clustering import ChatEndpoint, Criterion, Dataset, ImageStore, cl
 from veriwild_clustering.images.captioning.prompts import Prompt
 from veriwild_clustering.samples.plan import plan_images
 
-COLOR = "colour of the vehicle"
-N_IMAGES, N_COLUMNS = 300, 20
+COLOR, TYPE, VIEW = "colour of the vehicle", "type of the vehicle", "view of the vehicle"
+N_IMAGES, N_COLUMNS = 300, 40
 
 
-@pytest.fixture(scope="module")
-def truth() -> pd.DataFrame:
-    plan = plan_images(N_IMAGES, np.random.default_rng(1))
-    return pd.DataFrame({COLOR: plan["color"].replace("silver", "grey")})
+def planned_truth(n_images: int) -> pd.DataFrame:
+    plan = plan_images(n_images, np.random.default_rng(1))
+    return pd.DataFrame({COLOR: plan["color"].replace("silver", "grey"), TYPE: plan["type"], VIEW: plan["view"]})
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Images whose size says which row they are."""
-    folder = tmp_path_factory.mktemp("images")
-    paths = [f"{row}.png" for row in range(N_IMAGES)]
+def numbered_images(folder: Path, n_images: int) -> Dataset:
+    """Return images whose size says which row they are."""
+    paths = [f"{row}.png" for row in range(n_images)]
     for row, path in enumerate(paths):
         Image.new("RGB", (16 + row % N_COLUMNS, 16 + row // N_COLUMNS)).save(folder / path)
     return Dataset(pd.DataFrame({"path": paths}), image_store=ImageStore(folder))
 
 
+@pytest.fixture(scope="module")
+def truth() -> pd.DataFrame:
+    return planned_truth(N_IMAGES)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return numbered_images(tmp_path_factory.mktemp("images"), N_IMAGES)
+
+
 class Model:
     """Puts what the server is asked before somebody who knows the truth."""
 
-    def __init__(self, truth: pd.DataFrame) -> None:
-        self.knows = NoisyTruth(truth)
+    def __init__(self, truth: pd.DataFrame, *, seed: int = 0) -> None:
+        self.knows = NoisyTruth(truth, seed=seed)
 
     def __call__(self, request: ChatRequest) -> Any:
         row = None
@@ -75,3 +82,20 @@ def test_limit_of_requests_leaves_the_rest_uncertain(truth: pd.DataFrame, datase
         assert server.n_requests == 100
     assert (partition.state["labels"] != "").sum() == 100
     assert 0.6 <= partition.noise_fraction < 0.75
+
+
+def test_wrong_wordy_and_foreign_answers_give_the_classes_whatever_the_seed(tmp_path: Path) -> None:
+    """One in ten wrong, synonyms, plurals, capitals, chatter, names of no class; nobody says how many groups."""
+    truth = planned_truth(1_000)
+    dataset = numbered_images(tmp_path, len(truth))
+    accuracies: dict[str, list[float]] = {COLOR: [], TYPE: [], VIEW: []}
+    for seed in range(5):
+        with chat_server(Model(truth, seed=seed)) as server:
+            endpoint = ChatEndpoint("words", "sight", base_url=server.url, cache=tmp_path / f"answers {seed}")
+            for partition in cluster_by(dataset, list(accuracies), endpoint, random_state=seed):
+                known = truth[partition.params["criterion"]]
+                assert partition.n_clusters == known.nunique()
+                accuracies[known.name].append(hungarian_accuracy(partition.labels, known))
+    for found in accuracies.values():
+        assert min(found) >= 0.88
+        assert max(found) - min(found) < 0.05

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -213,19 +212,16 @@ def _agreed(
 ) -> Naming:
     """Return the groups on which the proposals agree."""
     repetitions = np.stack([groups for _, groups in proposals])
-    names: list[str] = []
+    components = [
+        members
+        for members in _components(repetitions, criterion.n_clusters)
+        if criterion.n_clusters or _is_group(members, histogram, repetitions)
+    ]
+    called = _names_of(components, proposals, histogram)
+    names = list(dict.fromkeys(called))
     groups, votes = np.full(len(histogram.labels), -1), np.zeros(len(histogram.labels))
-    for members in _components(repetitions, criterion.n_clusters):
-        if not criterion.n_clusters and not _is_group(members, histogram, repetitions):
-            continue
-        said: Counter[str] = Counter()
-        for proposed, places in proposals:
-            for label in members:
-                if places[label] >= 0:
-                    said[proposed[places[label]]] += int(histogram.counts[label])
-        best = [name for name, _ in said.most_common() if name not in names]
-        names.append(best[0] if best else histogram.labels[members[0]])
-        groups[members] = len(names) - 1
+    for members, name in zip(components, called, strict=True):
+        groups[members] = names.index(name)
         usual = np.array([_mode(places[members], histogram.counts[members]) for places in repetitions])
         votes[members] = (repetitions[:, members] == usual[:, None]).mean(axis=0)
     naming = Naming(tuple(names), histogram.labels, groups, votes, repetitions)
@@ -234,6 +230,31 @@ def _agreed(
         if answerer is None or len(names) < 2
         else _with_rare(naming, histogram, criterion, answerer, progress=progress)
     )
+
+
+def _names_of(components: list[NDArray[np.int64]], proposals: list[Proposal], histogram: _Histogram) -> list[str]:
+    """Return the name of each group: those that together were given most often, each to one group.
+
+    A group for which no name is left is called by a label of its own.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    proposed = sorted({name for names, _ in proposals for name in names})
+    said = np.zeros((len(components), len(proposed)), dtype=np.int64)
+    for names, places in proposals:
+        for group, members in enumerate(components):
+            for label in members[places[members] >= 0]:
+                said[group, proposed.index(names[places[label]])] += histogram.counts[label]
+    found = {
+        group: proposed[name] for group, name in zip(*linear_sum_assignment(said, maximize=True), strict=True)
+        if said[group, name]
+    }  # fmt: skip
+    taken = set(found.values())
+    own = ([histogram.labels[label] for label in members] for members in components)
+    return [
+        found.get(group) or next((label for label in labels if label not in taken), labels[0])
+        for group, labels in enumerate(own)
+    ]
 
 
 def _components(repetitions: NDArray[np.int64], n_clusters: int | None) -> list[NDArray[np.int64]]:
