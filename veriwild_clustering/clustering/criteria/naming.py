@@ -245,10 +245,8 @@ def _names_of(components: list[NDArray[np.int64]], proposals: list[Proposal], hi
         for group, members in enumerate(components):
             for label in members[places[members] >= 0]:
                 said[group, proposed.index(names[places[label]])] += histogram.counts[label]
-    found = {
-        group: proposed[name] for group, name in zip(*linear_sum_assignment(said, maximize=True), strict=True)
-        if said[group, name]
-    }  # fmt: skip
+    best = (places.tolist() for places in linear_sum_assignment(said, maximize=True))
+    found = {group: proposed[name] for group, name in zip(*best, strict=True) if said[group, name]}
     taken = set(found.values())
     own = ([histogram.labels[label] for label in members] for members in components)
     return [
