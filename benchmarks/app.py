@@ -41,7 +41,7 @@ def run(bench: Bench) -> None:
 
     folder = bench.folder / f"app-{bench.n_images}"
     try:
-        csv = _dataset(folder, bench.n_images)
+        csv = joined_dataset(folder, bench.n_images)
         for figure in ("first start, until the map is there", "second start, until the map is there"):
             started = perf_counter()
             with _server(csv) as (address, process), httpx.Client(base_url=address, timeout=600) as client:
@@ -54,7 +54,7 @@ def run(bench: Bench) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _dataset(folder: Path, n_images: int) -> Path:
+def joined_dataset(folder: Path, n_images: int) -> Path:
     from veriwild_clustering import join_dataset, locate_raw_data
 
     simulated_raw_data(folder / "raw_data", n_images, names=_NAMES)

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 import veriwild_clustering as vc
-from benchmarks.app import _dataset
+from benchmarks.app import joined_dataset
 from benchmarks.harness import Bench
 
 SIZES = {"tiny": 600, "small": 5_000, "medium": 20_000, "full": 416_314}
@@ -28,7 +28,7 @@ def run(bench: Bench) -> None:
 
     folder = bench.folder / f"page-{bench.n_images}"
     try:
-        csv = _dataset(folder, bench.n_images)
+        csv = joined_dataset(folder, bench.n_images)
         started = perf_counter()
         with vc.explore(csv, umap=False) as page, sync_playwright() as playwright:
             bench.figure("first start", ours=perf_counter() - started)

@@ -63,6 +63,8 @@ def test_dollar_signs_in_names_are_drawn(named: Partition, tmp_path: Path) -> No
     paid = replace(named, cluster_names=["$5^$", "up to $9_$"])
     truth = np.repeat(["$a^$", "b"], 10)
     for fig, _ in (plot_map(named.descriptor, paid), plot_flow(paid, paid), plot_confusion(paid, truth)):
+        shown = " ".join(text.get_text() for text in fig.findobj(plt.Text)).replace("\\$", "$")
+        assert "$5^$" in shown
         fig.savefig(tmp_path / "figure.png")  # a formula that is none would raise here
         plt.close(fig)
 

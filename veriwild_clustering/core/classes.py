@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.validation import check_rows
 
-__all__ = ["encode", "units"]
+__all__ = ["UNCERTAIN", "encode", "units"]
+
+UNCERTAIN = "uncertain"
+"""What is answered where an image does not show it, whoever is asked."""
 
 
 def encode(name: str, values: Any, n_images: int) -> NDArray[np.int64]:

@@ -124,7 +124,7 @@ def test_without_webgl_the_map_says_so(browser: Any, explorer: Explorer) -> None
     page = browser.new_page()
     page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     page.goto(f"{explorer.url}/map/map.html")
-    page.get_by_text("no WebGL2").wait_for(timeout=PATIENCE)
+    sync_api.expect(page.get_by_text("no WebGL2")).to_be_visible(timeout=PATIENCE)
     page.close()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.classes import UNCERTAIN
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_real
 from veriwild_clustering.descriptors.text.embedding import check_texts, embed_texts, unit_rows
@@ -25,7 +26,6 @@ TEMPLATES = (
     "a photo of a {} on the road.",
 )
 NEUTRAL = ("a photo.", "a blurry photo.", "a photo of something.", "a photo of an empty road.", "a photo of a surface.")
-UNCERTAIN = "uncertain"
 _MAJORITY = 0.5
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.classes import UNCERTAIN
 from veriwild_clustering.images.reading import rgb_pixels
 
 __all__ = ["ATTRIBUTES", "UNCERTAIN", "appearance"]
@@ -16,7 +17,6 @@ Answers = tuple[NDArray[np.str_], NDArray[np.floating]]
 
 ATTRIBUTES = {"measured_color": 0.5, "light": 0.75, "focus": 0.6}
 """The attributes, with the confidence below which each is uncertain."""
-UNCERTAIN = "uncertain"
 
 _CHUNK = 128
 _SIDE = 128

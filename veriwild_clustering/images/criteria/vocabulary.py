@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from veriwild_clustering.core.classes import UNCERTAIN
+
 __all__ = ["SYNONYMS", "UNCERTAIN", "Vocabulary", "spelling_of", "subject_of"]
 
-UNCERTAIN = "uncertain"
 
 SYNONYMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "color": {

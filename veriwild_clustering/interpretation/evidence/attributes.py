@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.classes import encode
+from veriwild_clustering.core.classes import UNCERTAIN, encode
 from veriwild_clustering.core.validation import check_int, check_known_names
 
 __all__ = ["Attribute", "encode_attributes", "encode_sources", "vehicle_codes"]
@@ -20,7 +20,6 @@ _PREPARED = frozenset({"box_left", "box_top", "box_right", "box_bottom", "croppe
 _IDENTIFIERS = frozenset({"detail", "image_status", "path", "phash", "time", "vehicle_id"}) | _PREPARED
 _LABELS = frozenset({"camera", "color", "folder", "model", "time_of_day", "type", "view"})
 _MEASURED_LABELS = frozenset({"focus", "light", "measured_color"})
-_UNCERTAIN = "uncertain"
 _KNOWN_OF_MEASURED = {"measured_color": ("color",), "light": ("time_of_day", "hours"), "hours": ("time_of_day",)}
 _MAX_VALUES = 50
 _FEW_NUMBERS = 12
@@ -92,7 +91,7 @@ def _mostly_known(column: pd.Series[Any] | None) -> bool:
 
 def _known(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
     """Return the column, an empty text as missing, and a measured label that is uncertain: no image *is* uncertain."""
-    return column.where(~column.isin(["", _UNCERTAIN] if name in _MEASURED_LABELS else [""]))
+    return column.where(~column.isin(["", UNCERTAIN] if name in _MEASURED_LABELS else [""]))
 
 
 def _hour(images: pd.DataFrame) -> pd.Series[Any] | None:

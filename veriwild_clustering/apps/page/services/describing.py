@@ -12,6 +12,7 @@ from pydantic import Field
 from veriwild_clustering.apps.page.problems import BadRequestError
 from veriwild_clustering.apps.page.services.schemas import Model
 from veriwild_clustering.apps.page.workspace import Workspace
+from veriwild_clustering.core.classes import UNCERTAIN
 from veriwild_clustering.descriptors.extraction.decoding import MAX_PIXELS as REDUCED_TO
 from veriwild_clustering.images.reading import BadImageError, decode_image
 
@@ -20,7 +21,6 @@ __all__ = ["MAX_UPLOAD_BYTES", "Description", "decode_upload", "describe_image"]
 MAX_UPLOAD_BYTES = 20 * 2**20
 _MAX_PIXELS = 50_000_000
 _decoding = BoundedSemaphore(2)  # of that many pixels, 300 MB each
-UNCERTAIN = "uncertain"
 _CLIP, _CLIP_TEXT, _ATTRIBUTES = "clip-vit-b-32", "clip-vit-b-32-text", "vehicle-attributes-0039-type"
 _FEWEST_SURE = 0.5
 _TYPES = ("sedan", "hatchback", "SUV", "minivan", "pickup truck", "van", "bus", "truck", "motorcycle")
