@@ -106,7 +106,13 @@ def test_pairs_merge_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"plain text", gzip.compress(b"#version\none\n"), gzip.compress(b"x" * 99)[:20]]
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"plain text", id="no gzip"),
+        pytest.param(gzip.compress(b"#version\none\n"), id="no pairs"),
+        pytest.param(gzip.compress(b"x" * 99)[:20], id="cut short"),
+    ],
 )
 def test_file_that_is_no_vocabulary_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "vocabulary.txt.gz"
