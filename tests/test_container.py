@@ -66,3 +66,23 @@ def test_start_calls_the_command_that_was_asked_for(arguments, with_raw_data, ca
     said = subprocess.run(script, env=environment, capture_output=True, text=True, check=True).stdout
     assert said.strip() == called.format(state=state, raw_data=raw_data)
     assert (state / "transport_clustering.ipynb").exists() == (arguments == ["run"])
+
+
+def test_a_notebook_is_renewed_with_the_image_unless_somebody_changed_it(tmp_path: Path) -> None:
+    state, project, bin_folder = (tmp_path / name for name in ("state", "project", "bin"))
+    for folder in (state, project, bin_folder):
+        folder.mkdir()
+    (bin_folder / "veriwild").symlink_to("/bin/true")
+    places = {"STATE": str(state), "RAW_DATA": str(tmp_path), "PROJECT": str(project)}
+    shipped, own = project / "transport_clustering.ipynb", state / "transport_clustering.ipynb"
+
+    def start(text: str) -> str:
+        shipped.write_text(text)
+        environment = {**places, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+        subprocess.run([ROOT / "container" / "start", "run"], env=environment, check=True)
+        return own.read_text()
+
+    assert start("first") == "first"
+    assert start("second") == "second"
+    own.write_text("mine")
+    assert start("third") == "mine"

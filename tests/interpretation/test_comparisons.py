@@ -34,9 +34,14 @@ def test_overlaps_agree_with_counting(pairs):
         assert row.share == pytest.approx(inside.sum() / (first.labels == row.cluster).sum())
         assert row.part_share == pytest.approx(inside.sum() / (second.labels == row.part).sum())
         assert row.named <= (row.share >= 0.1)
-    for _, rows in table.groupby("cluster"):
+    moved = set(compare_partitions(first, second).moved.tolist())
+    for cluster, rows in table.groupby("cluster"):
+        members = np.flatnonzero(first.labels == cluster)
+        main = np.unique(second.labels[members])[np.unique(second.labels[members], return_counts=True)[1].argmax()]
+        assert moved & set(members.tolist()) == set(members[second.labels[members] != main].tolist())
         assert rows["count"].is_monotonic_decreasing
         assert rows["named"].sum() <= (1 if rows["share"].max() >= 0.9 else 4)
+    assert moved <= set(np.flatnonzero(first.clustered).tolist())
 
 
 @settings(max_examples=10, deadline=None)

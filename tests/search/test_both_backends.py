@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from qdrant_client import QdrantClient, models
 
 from veriwild_clustering import Dataset, DatasetError, Descriptor
 from veriwild_clustering.search.backends.qdrant import QdrantIndex
@@ -75,3 +77,29 @@ def test_a_dataset_without_usable_vectors_is_refused() -> None:
         SearchIndex.build(nothing, "osnet")
     with pytest.raises(DatasetError, match="No image has a usable vector of osnet"):
         QdrantIndex.build(nothing, "osnet", "vehicles", location=":memory:")
+
+
+def test_conditions_go_to_the_database_where_it_holds_the_column(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = QdrantClient(":memory:")
+    index = QdrantIndex.build(dataset, "color_model", "vehicles", location=client)
+    asked: list[models.QueryRequest] = []
+    send = client.query_batch_points
+
+    def kept(name: str, requests: Sequence[models.QueryRequest]) -> Any:
+        asked.extend(requests)
+        return send(name, requests)
+
+    monkeypatch.setattr(client, "query_batch_points", kept)
+    white = {"color": "white"}
+    found = search_images(index, dataset, Query(rows=[3]), where=white).rows
+    assert set(dataset.images["color"][found]) == {"white"}
+    key = models.FieldCondition(key="color", match=models.MatchAny(any=["white"]))
+    assert asked.pop().filter == models.Filter(must=[key], must_not=[models.HasIdCondition(has_id=[3])])
+
+    repainted = dataset.images.assign(color=np.where(dataset.images["camera"] == 1, "white", "red"))
+    found = search_images(index, replace(dataset, images=repainted), Query(rows=[3]), where=white).rows
+    assert set(repainted["color"][found]) == {"white"}
+    assert models.HasIdCondition(has_id=np.flatnonzero(repainted["color"] == "white").tolist()) in asked.pop().filter.must
+    client.close()

@@ -68,6 +68,13 @@ class PartitionComparison:
     def __repr__(self) -> str:
         return f"PartitionComparison({self.first.name!r}, {self.second.name!r})"
 
+    @property
+    def moved(self) -> NDArray[np.int64]:
+        """Rows of the first's clusters that are not in the part that took most of their cluster."""
+        main = self.table.groupby("cluster")["part"].first()  # by falling count
+        expected = pd.Series(self.first.labels).map(main).to_numpy()
+        return np.flatnonzero(self.first.clustered & (self.second.labels != expected))
+
     def _repr_html_(self) -> str:
         return self.texts.to_html(index=False)
 

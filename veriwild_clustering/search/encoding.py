@@ -17,7 +17,7 @@ from veriwild_clustering.descriptors.extraction.decoding import MAX_PIXELS
 from veriwild_clustering.descriptors.extraction.embedders import Embedder, find_embedders
 from veriwild_clustering.descriptors.extraction.extract import Prepare
 from veriwild_clustering.descriptors.extraction.handcrafted import HANDCRAFTED
-from veriwild_clustering.descriptors.text.embedding import embed_texts
+from veriwild_clustering.descriptors.text.embedding import CLIP_TEXT, embed_texts
 from veriwild_clustering.images.models.catalog import MODELS, find_model
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.preparation.detection import Detector
@@ -75,7 +75,7 @@ class QueryEncoder:
         models: Mapping[str, str | Model | Embedder] | None = None,
         *,
         preparation: Prepare | None = None,
-        text_model: str | Model = "clip-vit-b-32-text",
+        text_model: str | Model = CLIP_TEXT,
         folder: str | Path | None = None,
         provider: str | None = None,
     ) -> None:

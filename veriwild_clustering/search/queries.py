@@ -154,7 +154,7 @@ def search_images(
 
     Notes
     -----
-    O(n_images) for filters and exclusions, then what `SearchIndex.nearest` takes, besides the networks. Re-ranking is a
+    O(n_images) for filters and exclusions, unless the index tests conditions itself, as Qdrant does; then what `SearchIndex.nearest` takes, besides the networks. Re-ranking is a
     second search without the filters and some milliseconds, see `KReciprocal` and `LocalScaling`; it orders the
     `n_candidates` nearest anew and finds no others. A dataset opened apart from that of the index has its vectors
     compared the first time, O(n_images d).
@@ -178,7 +178,7 @@ def search_images(
     _checked_query("query", query)
     if taken := {"row", "path", "score", "reranked"}.intersection(index.space.names):
         raise ValueError(f"The table of results has a column {taken.pop()!r} of its own: rename the descriptor.")
-    scope = Scope.of(dataset.images, where=where, vehicle=exclude_same_vehicle, camera=exclude_same_camera)
+    scope = Scope.of(dataset.images, index, where=where, vehicle=exclude_same_vehicle, camera=exclude_same_camera)
     scope.check(query.rows)
     space, reranker = index.space, find_reranker(rerank)
     vector = query_vector(space, dataset, query, encoder=encoder)
@@ -256,7 +256,7 @@ def search_rows(
     _check_dataset(index, dataset)
     check_int("n_results", n_results, low=1)
     queries = np.asarray(rows, dtype=object).ravel().tolist()
-    scope = Scope.of(dataset.images, where=where, vehicle=exclude_same_vehicle, camera=exclude_same_camera)
+    scope = Scope.of(dataset.images, index, where=where, vehicle=exclude_same_vehicle, camera=exclude_same_camera)
     examples = [[row] for row in queries]
     vectors = index.space.rows(usable_rows(index.space, queries))
     if index.space.metric == "cosine" and not (directed := vectors.any(axis=1)).all():

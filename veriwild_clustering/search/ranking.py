@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.classes import encode
-from veriwild_clustering.search.backends.backend import VectorBackend
-from veriwild_clustering.search.filters import matching
+from veriwild_clustering.search.backends.backend import FilteringBackend, VectorBackend
+from veriwild_clustering.search.filters import conditions, matching
 from veriwild_clustering.search.index import Neighbors
 from veriwild_clustering.search.reranking import Reranker
 from veriwild_clustering.search.space import SearchSpace
@@ -31,20 +31,34 @@ class Scope:
     ----------
     allowed : array of shape (n_images,), bool, optional
         For all queries.
+    where : mapping, optional
+        Conditions for all queries that the index tests itself.
     vehicles, cameras : array of shape (n_images,), int64, optional
         By which a query may not find what is like its own rows; −1 where unknown, which is like nothing.
     """
 
     allowed: Mask | None = None
+    where: Mapping[str, Any] | None = None
     vehicles: Codes | None = None
     cameras: Codes | None = None
 
     @classmethod
-    def of(cls, images: pd.DataFrame, *, where: Mapping[str, Any] | None, vehicle: bool, camera: bool) -> Scope:
+    def of(
+        cls,
+        images: pd.DataFrame,
+        index: VectorBackend,
+        *,
+        where: Mapping[str, Any] | None,
+        vehicle: bool,
+        camera: bool,
+    ) -> Scope:
         """Return the scope that was asked for; ValueError if the table has no such column."""
-        allowed = matching(images, where) if where else None
+        tested = conditions(images, where)
+        columns = images[[condition.column for condition in tested]]
+        is_left = bool(tested) and isinstance(index, FilteringBackend) and index.holds(columns)
         return cls(
-            allowed,
+            matching(images, where) if tested and not is_left else None,
+            where if is_left else None,
             _codes(images, "vehicle_id", "exclude_same_vehicle") if vehicle else None,
             _codes(images, "camera", "exclude_same_camera") if camera else None,
         )
@@ -60,7 +74,7 @@ class Scope:
     @property
     def is_open(self) -> bool:
         """Whether all rows may be found."""
-        return self.allowed is None and self.vehicles is None and self.cameras is None
+        return all(limit is None for limit in (self.allowed, self.where, self.vehicles, self.cameras))
 
     def cameras_of(self, rows: Sequence[int]) -> tuple[int, ...]:
         """Return the cameras of a query's rows."""
@@ -114,10 +128,11 @@ def rank(
     found = Neighbors(
         np.full((len(vectors), n_nearest), -1, dtype=np.int64), np.full((len(vectors), n_nearest), np.nan, np.float32)
     )
+    conditions_there: dict[str, Any] = {} if scope.where is None else {"where": scope.where}
     for group in set(cameras):  # one mask for all queries of a camera
         places = [place for place, own in enumerate(cameras) if own == group]
         exclude = [unwanted[place] for place in places]
-        part = index.nearest(vectors[places], n_nearest, allowed=scope.mask(group), exclude=exclude)
+        part = index.nearest(vectors[places], n_nearest, allowed=scope.mask(group), exclude=exclude, **conditions_there)
         found.rows[places], found.scores[places] = part
     distances = np.full(found.rows.shape, np.nan)
     if rerank is not None:

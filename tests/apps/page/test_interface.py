@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+import socket
+import stat
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from gradio.utils import get_upload_folder
 
 from veriwild_clustering import Dataset, Partition, explore, extract
 from veriwild_clustering.apps.page.exploring import Explorer
+from veriwild_clustering.apps.page.server.application import create_app
+from veriwild_clustering.apps.page.workspace import Workspace
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
@@ -204,10 +212,35 @@ def test_search_by_an_upload_and_on_from_there(page: Any, dataset: Dataset) -> N
         page.get_by_role("spinbutton", name=f"Weight of {name}").fill(weight)
         page.keyboard.press("Tab")
     look_for(page)
+    assert stat.S_IMODE(Path(get_upload_folder()).stat().st_mode) == 0o700  # uploads are for nobody else
     first = page.locator("#search-results button").first
     assert int(first.get_attribute("data-value")) in range(75, 89)  # the blue ones
     first.click()
     sync_api.expect(page.get_by_label("Like these rows")).to_have_value(re.compile(r"\d+"))
+
+
+def test_a_token_opens_the_page_and_what_is_in_it(browser: Any, workspace: Workspace) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(workspace, token="open sesame"), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+    for token in ("sesame", "open sesame"):
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        if token == "sesame":
+            page.get_by_role("alert").get_by_text("This is not the token.").wait_for()
+    assert open_map(page).locator("#marks").get_attribute("data-drawn") == "90"
+    open_tab(page, "Clusters")
+    sync_api.expect(page.locator("#clusters-images img").first).to_have_js_property("complete", value=True)
+    page.close()
+    server.should_exit = True
+    thread.join()
 
 
 def test_outliers_have_reasons_and_can_be_filtered(page: Any) -> None:

@@ -23,6 +23,7 @@ from veriwild_clustering.apps.networks.options import (
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.validation import DatasetError, check_int
+from veriwild_clustering.descriptors.text.embedding import CLIP
 from veriwild_clustering.images.models.record import Model
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ exit codes: 0 done; 2 input that cannot be used; 3 the result is written, but fe
 """
 
 TOO_FEW = 3
-DEFAULT_MODEL = "clip-vit-b-32"
+DEFAULT_MODEL = CLIP
 WITHOUT_WEIGHTS = "hog"
 _COMPACT = 0.75  # of the mean squared distance of two of all images
 

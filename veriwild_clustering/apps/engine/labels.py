@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.descriptors.text.embedding import CLIP, CLIP_TEXT
 from veriwild_clustering.images.models.weights import model_files
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["LABEL_SOURCES", "UNKNOWN", "image_labels", "labelling_models"]
 
 LABEL_SOURCES = ("model", "attributes", "filename")
 UNKNOWN = "unknown"
-_CLIP, _CLIP_TEXT, _ATTRIBUTES = "clip-vit-b-32", "clip-vit-b-32-text", "vehicle-attributes-0039-type"
+_ATTRIBUTES = "vehicle-attributes-0039-type"
 
 
 def labelling_models(arguments: argparse.Namespace) -> list[str]:
@@ -35,8 +36,8 @@ def labelling_models(arguments: argparse.Namespace) -> list[str]:
     if arguments.label_from != "model":
         raise DatasetError(f"--labels come from CLIP: leave --label-from {arguments.label_from} out.")
     _names(arguments.labels)
-    model_files(_CLIP_TEXT, folder=arguments.models_folder, progress=arguments.progress)
-    return [_CLIP]
+    model_files(CLIP_TEXT, folder=arguments.models_folder, progress=arguments.progress)
+    return [CLIP]
 
 
 def image_labels(extraction: Extraction, arguments: argparse.Namespace) -> list[str]:
@@ -75,7 +76,7 @@ def _zero_shot(extraction: Extraction, arguments: argparse.Namespace) -> list[st
     from veriwild_clustering.descriptors.text.zero_shot import zero_shot
 
     found = zero_shot(
-        extraction.descriptors[_CLIP], _names(arguments.labels), text_model=_CLIP_TEXT,
+        extraction.descriptors[CLIP], _names(arguments.labels), text_model=CLIP_TEXT,
         folder=arguments.models_folder, provider=arguments.provider,
     )  # fmt: skip
     return _filled(found["label"])

@@ -17,13 +17,15 @@ from veriwild_clustering.images.models.networks import Network, open_network
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.models.weights import model_files
 
-__all__ = ["check_texts", "embed_texts", "unit_rows"]
+__all__ = ["CLIP", "CLIP_TEXT", "check_texts", "embed_texts", "unit_rows"]
+
+CLIP, CLIP_TEXT = "clip-vit-b-32", "clip-vit-b-32-text"  # the network of images, and its partner for words
 
 
 def embed_texts(
     texts: Sequence[str],
     *,
-    model: str | Model = "clip-vit-b-32-text",
+    model: str | Model = CLIP_TEXT,
     folder: str | Path | None = None,
     provider: str | None = None,
 ) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.validation import DatasetError
+from veriwild_clustering.descriptors.text.embedding import CLIP
 from veriwild_clustering.descriptors.text.zero_shot import UNCERTAIN, zero_shot
 from veriwild_clustering.images.criteria.criterion import Criterion, Labels
 from veriwild_clustering.images.criteria.vocabulary import SYNONYMS, subject_of
@@ -41,7 +42,7 @@ class ZeroShotAnswers:
     'clip-vit-b-32'
     """
 
-    def __init__(self, descriptor: str = "clip-vit-b-32", **options: Any) -> None:
+    def __init__(self, descriptor: str = CLIP, **options: Any) -> None:
         self.name = descriptor
         self.options = options
 

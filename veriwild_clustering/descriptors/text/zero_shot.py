@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.classes import UNCERTAIN
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_real
-from veriwild_clustering.descriptors.text.embedding import check_texts, embed_texts, unit_rows
+from veriwild_clustering.descriptors.text.embedding import CLIP_TEXT, check_texts, embed_texts, unit_rows
 from veriwild_clustering.images.models.catalog import find_model
 from veriwild_clustering.images.models.record import Model
 
@@ -37,7 +37,7 @@ def zero_shot(
     neutral: Sequence[str] = NEUTRAL,
     threshold: float | str = "auto",
     temperature: float = 100.0,
-    text_model: str | Model = "clip-vit-b-32-text",
+    text_model: str | Model = CLIP_TEXT,
     folder: str | Path | None = None,
     provider: str | None = None,
 ) -> pd.DataFrame:

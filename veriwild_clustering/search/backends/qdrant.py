@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.dataset import Dataset
@@ -155,6 +156,22 @@ class QdrantIndex:
     def space(self) -> SearchSpace:
         """What is searched: it makes vectors of the space out of vectors of the descriptors."""
         return self._collection.space
+
+    def holds(self, columns: pd.DataFrame) -> bool:
+        """Tell whether conditions on columns of an image table can be tested in the database.
+
+        Parameters
+        ----------
+        columns : DataFrame
+            Columns of the image table, one row per image.
+
+        Returns
+        -------
+        bool
+            Whether all of them are kept as payload, with the same values.
+        """
+        kept = self._collection.images
+        return set(columns) <= set(kept) and kept[list(columns)].equals(columns)
 
     def nearest(
         self,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from veriwild_clustering.apps.page.interface.asking import kindly
@@ -28,6 +31,7 @@ _AT_ONCE = 4  # callbacks of one kind that run side by side
 def build_interface(workspace: Workspace) -> Blocks:
     """Return the tabs of the page over a workspace; they call the same services as the JSON API."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio whenever it would report something
+    os.environ.setdefault("GRADIO_TEMP_DIR", _uploads())  # by default a folder that all users of the machine share
     import gradio
 
     from veriwild_clustering.apps.page.interface.tabs import TABS
@@ -45,6 +49,14 @@ def build_interface(workspace: Workspace) -> Blocks:
                     tab.select(kindly(refresh.function), inputs=refresh.inputs, outputs=refresh.outputs)
     blocks.queue(default_concurrency_limit=_AT_ONCE)
     return blocks
+
+
+@cache
+def _uploads() -> str:
+    """Return a folder for uploads that nobody else can read and that goes with this process."""
+    folder = TemporaryDirectory(prefix="veriwild-uploads-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 def _page_class() -> type[Blocks]:

@@ -173,7 +173,7 @@ def partition_info(workspace: Workspace, name: str, *, version: int | None = Non
     partition = workspace.partition(name, version=version)
     params = {key: _plain(value) for key, value in partition.params.items() if key != "edits"}
     edits = list(partition.params.get("edits", ()))
-    first = version - len(edits) + 1
+    first = version - len(edits) + 1  # less than 1 where it was corrected before it was saved
     return PartitionInfo(
         id=name,
         name=str(partition.params.get("criterion", partition.name)),
@@ -185,7 +185,7 @@ def partition_info(workspace: Workspace, name: str, *, version: int | None = Non
         n_marked=len(marked_outliers(partition)),
         version=version,
         parent=version - 1 if version > 1 else None,
-        history=[HistoryEntry(version=first + place, edit=dict(edit)) for place, edit in enumerate(edits)],
+        history=[HistoryEntry(version=max(1, first + place), edit=dict(edit)) for place, edit in enumerate(edits)],
     )
 
 

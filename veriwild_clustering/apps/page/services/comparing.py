@@ -9,6 +9,7 @@ from veriwild_clustering.apps.page.workspace import Workspace
 
 __all__ = ["Comparison", "compare"]
 
+_MAX_MOVED = 100
 _MEASURES = ("ari", "ami", "nmi", "v_measure")
 
 
@@ -31,6 +32,8 @@ class Comparison(Model):
     second_version: int
     agreement: dict[str, float] = Field(description="ARI, AMI, NMI and V-measure; 1 is full agreement.")
     flows: list[Flow]
+    n_moved: int = Field(description="Images that did not go where most of their cluster went.")
+    moved: list[int] = Field(description=f"The first {_MAX_MOVED} of their rows.")
     texts: list[str] = Field(description="A sentence per cluster of the first.")
 
 
@@ -51,6 +54,7 @@ def compare(
         from veriwild_clustering.interpretation.comparisons import compare_partitions
 
         found = compare_partitions(one, other, workspace.dataset.images)
+        moved = found.moved
         return Comparison(
             first=first,
             first_version=versions[0],
@@ -60,6 +64,8 @@ def compare(
             flows=[
                 Flow(**{str(key): flow[key] for key in Flow.model_fields}) for flow in found.table.to_dict("records")
             ],
+            n_moved=len(moved),
+            moved=moved[:_MAX_MOVED].tolist(),
             texts=[str(text) for text in found.texts["text"]],
         )
 

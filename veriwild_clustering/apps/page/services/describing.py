@@ -14,6 +14,7 @@ from veriwild_clustering.apps.page.services.schemas import Model
 from veriwild_clustering.apps.page.workspace import Workspace
 from veriwild_clustering.core.classes import UNCERTAIN
 from veriwild_clustering.descriptors.extraction.decoding import MAX_PIXELS as REDUCED_TO
+from veriwild_clustering.descriptors.text.embedding import CLIP, CLIP_TEXT
 from veriwild_clustering.images.reading import BadImageError, decode_image
 
 __all__ = ["MAX_UPLOAD_BYTES", "Description", "decode_upload", "describe_image"]
@@ -21,7 +22,7 @@ __all__ = ["MAX_UPLOAD_BYTES", "Description", "decode_upload", "describe_image"]
 MAX_UPLOAD_BYTES = 20 * 2**20
 _MAX_PIXELS = 50_000_000
 _decoding = BoundedSemaphore(2)  # of that many pixels, 300 MB each
-_CLIP, _CLIP_TEXT, _ATTRIBUTES = "clip-vit-b-32", "clip-vit-b-32-text", "vehicle-attributes-0039-type"
+_ATTRIBUTES = "vehicle-attributes-0039-type"
 _FEWEST_SURE = 0.5
 _TYPES = ("sedan", "hatchback", "SUV", "minivan", "pickup truck", "van", "bus", "truck", "motorcycle")
 _VIEWS = {"front": "the front of a car", "rear": "the rear of a car", "side": "a car seen from the side"}
@@ -118,14 +119,14 @@ def _by_words(workspace: Workspace, pixels: NDArray[np.uint8]) -> dict[str, Answ
     from veriwild_clustering.core.descriptor import Descriptor
     from veriwild_clustering.descriptors.text.zero_shot import zero_shot
 
-    network = _network(workspace, _CLIP)
-    if network is None or not _is_at_hand(workspace, _CLIP_TEXT):
+    network = _network(workspace, CLIP)
+    if network is None or not _is_at_hand(workspace, CLIP_TEXT):
         return {}
-    shown = Descriptor(_CLIP, network.embed([pixels]))
+    shown = Descriptor(CLIP, network.embed([pixels]))
     answers: dict[str, Answer] = {}
     for field, labels in (("vehicle_type", _TYPES), ("view_angle", _VIEWS), ("roof_features", _ROOFS)):
         words = {labels[name]: name for name in labels} if isinstance(labels, dict) else {name: name for name in labels}
-        found = zero_shot(shown, list(words), text_model=_CLIP_TEXT, folder=workspace.models).iloc[0]
+        found = zero_shot(shown, list(words), text_model=CLIP_TEXT, folder=workspace.models).iloc[0]
         answers[field] = words.get(str(found["label"]), UNCERTAIN), float(found["confidence"])
     return answers
 

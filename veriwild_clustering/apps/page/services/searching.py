@@ -15,6 +15,7 @@ from veriwild_clustering.apps.page.problems import BadRequestError, UnavailableE
 from veriwild_clustering.apps.page.services.images import checked_row
 from veriwild_clustering.apps.page.services.schemas import Model, RowNumber, Where, conditions_of, plain_value
 from veriwild_clustering.apps.page.workspace import Workspace
+from veriwild_clustering.descriptors.text.embedding import CLIP, CLIP_TEXT
 
 if TYPE_CHECKING:
     from veriwild_clustering.core.descriptor import Descriptor
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchRequest", "SearchResponse", "clip_descriptor", "neighbors", "search", "words_missing"]
 
-_CLIP, _CLIP_TEXT = "clip-vit-b-32", "clip-vit-b-32-text"
 _MAX_EXAMPLES = 64
 _MAX_RESULTS = 200
 
@@ -123,19 +123,19 @@ def words_missing(workspace: Workspace) -> str:
 
     if clip_descriptor(workspace) is None:
         return (
-            f"Words can be compared where a dataset has the descriptor {_CLIP}, and this one has not. "
-            f"Make it from the images: veriwild create-dataset --pictures … --models {_CLIP}"
+            f"Words can be compared where a dataset has the descriptor {CLIP}, and this one has not. "
+            f"Make it from the images: veriwild create-dataset --pictures … --models {CLIP}"
         )
     try:
-        is_here = is_cached(_CLIP_TEXT, folder=workspace.models)
+        is_here = is_cached(CLIP_TEXT, folder=workspace.models)
     except ModelError as error:
         return str(error)
-    return "" if is_here else f"The weights for words are not at hand. Bring them: veriwild models get {_CLIP_TEXT}"
+    return "" if is_here else f"The weights for words are not at hand. Bring them: veriwild models get {CLIP_TEXT}"
 
 
 def clip_descriptor(workspace: Workspace) -> str | None:
     """Return the name of the descriptor that words can be compared with, if the dataset has one."""
-    found = (descriptor.name for descriptor in workspace.dataset if _model_of(descriptor) == _CLIP)
+    found = (descriptor.name for descriptor in workspace.dataset if _model_of(descriptor) == CLIP)
     return next(found, None)
 
 
@@ -181,13 +181,13 @@ def _needs_networks(query: Query) -> bool:
 def _default_weights(workspace: Workspace, request: SearchRequest) -> dict[str, float]:
     """Return what is searched where nothing is said: by words the descriptor that they can be compared with."""
     words = request.texts or (request.negatives and request.negatives.texts)
-    if not words or any(_model_of(workspace.dataset[name]) == _CLIP for name in workspace.default_weights):
+    if not words or any(_model_of(workspace.dataset[name]) == CLIP for name in workspace.default_weights):
         return workspace.default_weights
     partner = clip_descriptor(workspace)
     if partner is None:
         raise UnavailableError(
-            f"Words need the descriptor {_CLIP!r}, which this dataset does not have: extract it from the images with "
-            f"`python create_dataset.py --pictures FOLDER --models {_CLIP}`.",
+            f"Words need the descriptor {CLIP!r}, which this dataset does not have: extract it from the images with "
+            f"`python create_dataset.py --pictures FOLDER --models {CLIP}`.",
             field="texts",
         )
     return {partner: 1.0}
@@ -200,7 +200,7 @@ def _check_at_hand(workspace: Workspace, weights: Mapping[str, float], query: Qu
 
     needed: list[str] = []
     if query.texts or (query.negatives and query.negatives.texts):
-        needed.append(_CLIP_TEXT)
+        needed.append(CLIP_TEXT)
     if query.images:
         needed += [
             name for one in weights if one in workspace.dataset.names for name in _models_of(workspace.dataset[one])
@@ -209,7 +209,7 @@ def _check_at_hand(workspace: Workspace, weights: Mapping[str, float], query: Qu
     if missing:
         raise UnavailableError(
             f"The weights of {missing[0]!r} are not at hand. Bring them with `veriwild models get {missing[0]}`.",
-            field="texts" if missing[0] == _CLIP_TEXT else "images",
+            field="texts" if missing[0] == CLIP_TEXT else "images",
         )
 
 

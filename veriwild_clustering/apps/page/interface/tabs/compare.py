@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from veriwild_clustering.apps.page.interface.asking import Refresh, kindly
 from veriwild_clustering.apps.page.interface.fragments import fill, percent
@@ -91,12 +89,11 @@ def _parsed(key: str) -> tuple[str, int]:
 
 def _told(found: Comparison, first: Partition, second: Partition, paths: pd.Series[str]) -> str:
     """Return agreement, flow, sentences, the table and the images that moved as HTML."""
-    moved = _moved(first, second)
     pairs = [(name, f"{found.agreement[key]:.3f}") for key, name in _MEASURES.items() if key in found.agreement]
     pairs += [
         ("clusters, first", f"{first.n_clusters:,}"),
         ("clusters, second", f"{second.n_clusters:,}"),
-        ("images that moved", f"{len(moved):,}"),
+        ("images that moved", f"{found.n_moved:,}"),
     ]
     rows = [
         [
@@ -115,7 +112,7 @@ def _told(found: Comparison, first: Partition, second: Partition, paths: pd.Seri
             "caption": f"row {row}",
             "lines": [f"from {first.cluster_name(first.labels[row])}", f"to {second.cluster_name(second.labels[row])}"],
         }
-        for row in moved[:_MAX_IMAGES].tolist()
+        for row in found.moved[:_MAX_IMAGES]
     ]
     return (
         fill("figures", figures=pairs, note=_NOTE)
@@ -126,13 +123,6 @@ def _told(found: Comparison, first: Partition, second: Partition, paths: pd.Seri
         + fill("table", title="Where the images went", columns=_COLUMNS, rows=rows)
         + fill("strip", title="Images that moved", note="", items=images, chosen=[], action="", empty="None moved.")
     )
-
-
-def _moved(first: Partition, second: Partition) -> NDArray[np.int64]:
-    """Return the rows that are not where most of their cluster went; those of the first's noise stayed nowhere."""
-    pairs = pd.Series(second.labels).groupby(first.labels)
-    main = pairs.transform(lambda parts: parts.mode().iloc[0])
-    return np.flatnonzero(first.clustered & (second.labels != main.to_numpy()))
 
 
 def _flow(first: Partition, second: Partition) -> str:

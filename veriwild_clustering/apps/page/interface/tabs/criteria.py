@@ -83,12 +83,13 @@ def _wanted(workspace: Workspace) -> list[Any]:
         ignore = gr.Textbox(label="Not to consider, separated by commas", placeholder="the licence plate", max_lines=2)
         column = gr.Dropdown(columns, value=_BY_ITSELF, label="Column that says it (measurements, one criterion)")
         asked = gr.Number(label="Ask about so many images; 0 for all", value=0, precision=0, minimum=0)
-    can_send = any(one.sends and one.is_at_hand for one in known)
-    with gr.Accordion("Limits of the endpoint", open=True, visible=can_send):
+    with gr.Accordion("Limits of the endpoint", open=True, visible=False) as limits:
         cap = gr.Number(label="Requests at most", value=0, precision=0, minimum=0, elem_id="criteria-cap")
         sent = gr.Number(label="Price of a million tokens sent", value=0, minimum=0)
         received = gr.Number(label="Price of a million tokens received", value=0, minimum=0)
         cost = gr.Number(label="Cost at most; 0 for no limit", value=0, minimum=0)
+    sending = {one.name for one in known if one.sends}
+    who.change(lambda name: gr.Accordion(visible=name in sending), inputs=[who], outputs=[limits])
     return [words, who, labels, number, ignore, column, asked, cap, sent, received, cost]
 
 

@@ -68,12 +68,16 @@ def _wanted(workspace: Workspace) -> list[Any]:
 
 def _weights(workspace: Workspace) -> list[Any]:
     """Add a slider per descriptor."""
-    defaults = workspace.default_weights
     with gr.Accordion("What counts", open=len(workspace.dataset.names) > 1):
         return [
-            gr.Slider(0, 1, value=min(1.0, defaults.get(name, 0.0)), step=0.05, label=f"Weight of {name}")
+            gr.Slider(0, 1, value=_shown_weight(workspace, name), step=0.05, label=f"Weight of {name}")
             for name in workspace.dataset.names
         ]
+
+
+def _shown_weight(workspace: Workspace, name: str) -> float:
+    """Return where the slider of a descriptor stands at first."""
+    return float(min(1.0, workspace.default_weights.get(name, 0.0)))
 
 
 def _settings() -> list[Any]:
@@ -98,14 +102,16 @@ class _Callbacks:
         """Return what was found, as facts and as images."""
         weights, rest = others[: len(self._names)], others[len(self._names) :]
         same_vehicle, same_camera, unlike, order, n_results, *filters = rest
-        chosen = {name: float(weight) for name, weight in zip(self._names, weights, strict=True) if weight}
-        if not chosen:
+        chosen = {name: float(weight) for name, weight in zip(self._names, weights, strict=True)}
+        if not any(chosen.values()):
             raise ValueError("Every weight is 0. Give at least one descriptor some weight.")
+        is_untouched = chosen == {name: _shown_weight(self._workspace, name) for name in self._names}
         request = SearchRequest.model_validate(
             {
                 "rows": parse_rows(rows, name="Like these rows"),
                 "texts": [words.strip()] if words and words.strip() else [],
-                "weights": chosen,
+                # What nobody has moved is left to the search, which takes for words what they can be compared with.
+                "weights": {} if is_untouched else {name: weight for name, weight in chosen.items() if weight},
                 "where": self._filters.conditions(filters),
                 "negatives": {"rows": parse_rows(unlike, name="Unlike these rows")},
                 "n_results": int(n_results),
