@@ -23,7 +23,7 @@ from benchmarks.simulation import RAW_DESCRIPTORS, simulated_raw_data
 SIZES = {"tiny": 600, "small": 5_000, "medium": 20_000, "full": 416_314}
 _NAME = "osnet"
 _N_FEATURES = RAW_DESCRIPTORS[_NAME].n_features
-_EXACT, _GRAPH = "SQfp16", "HNSW48,SQfp16"
+_EXACT, _GRAPH = "SQfp16", "PCA128,L2norm,HNSW48,SQfp16"
 _N_RESULTS = 10
 _SELECTIVITY = 0.01
 
@@ -238,10 +238,13 @@ def _ask_selector(csv: Path, rows: Rows) -> dict[str, Any]:
 
     faiss: Any = untyped
     record = json.loads(_index_path(csv, _GRAPH).read_text())
-    index = faiss.read_index(str(csv.with_name(record["file"])))
+    whole = faiss.read_index(str(csv.with_name(record["file"])))
+    index = faiss.downcast_index(whole.index)
     allowed = _allowed(csv, _SELECTIVITY)
     queries = np.load(csv.with_suffix("") / f"{_NAME}.npy", mmap_mode="r")[rows]
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    for step in range(whole.chain.size()):
+        queries = faiss.downcast_VectorTransform(whole.chain.at(step)).apply(queries)
 
     def ask(place: int) -> Rows:
         bits = np.packbits(allowed, bitorder="little")

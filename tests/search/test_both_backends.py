@@ -101,5 +101,7 @@ def test_conditions_go_to_the_database_where_it_holds_the_column(
     repainted = dataset.images.assign(color=np.where(dataset.images["camera"] == 1, "white", "red"))
     found = search_images(index, replace(dataset, images=repainted), Query(rows=[3]), where=white).rows
     assert set(repainted["color"][found]) == {"white"}
-    assert models.HasIdCondition(has_id=np.flatnonzero(repainted["color"] == "white").tolist()) in asked.pop().filter.must
+    assert (
+        models.HasIdCondition(has_id=np.flatnonzero(repainted["color"] == "white").tolist()) in asked.pop().filter.must
+    )
     client.close()

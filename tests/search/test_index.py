@@ -16,7 +16,7 @@ from veriwild_clustering import Dataset, DatasetError, Descriptor
 from veriwild_clustering.search.index import Neighbors, SearchIndex
 
 Metric = Literal["cosine", "euclidean"]
-FACTORIES = ("Flat", "SQfp16", "SQ8", "HNSW16,Flat", "HNSW16,SQfp16", "IVF16,Flat", "IVF16,SQ8")
+FACTORIES = ("Flat", "SQfp16", "SQ8", "HNSW16,Flat", "HNSW16,SQfp16", "IVF16,Flat", "IVF16,SQ8", "PCA4,HNSW16,SQfp16")
 
 
 def as_dataset(**vectors: np.ndarray) -> Dataset:
@@ -95,7 +95,19 @@ def test_filter_loses_nothing_at_one_per_cent(factory: str, metric: Metric, vehi
     assert (expected.rows >= 0).any(axis=1).all()
 
 
-@pytest.mark.parametrize("factory", ["HNSW16,SQfp16", "IVF16,SQ8"])
+@pytest.mark.parametrize("factory", ["PCA8,L2norm,HNSW16,SQfp16", "PCA8,L2norm,SQfp16", "PCA8,L2norm,IVF16,Flat"])
+def test_candidates_by_the_direction_of_projections_lose_nothing(factory: str, vehicles: Dataset) -> None:
+    index = SearchIndex.build(vehicles, "osnet", factory=factory)
+    rows = np.array([1, 60, 777, 1_498])
+    for share in (0.5, 1.0):
+        allowed = np.random.default_rng(0).random(1_500) < share
+        expected = brute_force(vehicles, {"osnet": 1.0}, rows, 10, metric="cosine", allowed=allowed)
+        assert_same(index.nearest(index.space.rows(rows), 10, allowed=allowed, exact=True), expected)
+    with pytest.raises(ValueError, match="makes Index"):
+        SearchIndex.build(vehicles, "osnet", factory=factory, metric="euclidean")
+
+
+@pytest.mark.parametrize("factory", ["HNSW16,SQfp16", "IVF16,SQ8", "PCA16,HNSW16,SQfp16"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("share", [0.95, 1.0])
 def test_approximate_search_finds_nearly_all(factory: str, metric: Metric, share: float, vehicles: Dataset) -> None:
@@ -217,6 +229,11 @@ def test_graph_is_made_beyond_the_exact_size(monkeypatch: pytest.MonkeyPatch, ve
     monkeypatch.setattr(building, "EXACT_VALUES", 1_000)
     assert SearchIndex.build(vehicles, "osnet").factory == "HNSW48,SQfp16"
     assert SearchIndex.build(vehicles, "color_model", metric="euclidean").factory == "HNSW48,Flat"
+    wide = as_dataset(osnet=simulated_space(1_500, 16).vectors @ np.eye(16, 96, dtype=np.float32))
+    index = SearchIndex.build(wide, "osnet")  # what tells rows apart lies in few directions
+    assert index.factory == "PCA32,L2norm,HNSW48,SQfp16"
+    assert index.recall >= 0.995
+    assert SearchIndex.build(wide, "osnet", metric="euclidean").factory == "PCA32,HNSW48,Flat"
 
 
 def test_searches_while_rows_come_and_go(vehicles: Dataset) -> None:
@@ -273,7 +290,9 @@ def test_rows_that_do_not_exist_are_refused(rows: list[Any], vehicles: Dataset) 
     ("factory", "message"),
     [
         ("nonsense", "must be a string of FAISS's index_factory. Got 'nonsense'"),
-        ("PCA4,Flat", "'PCA4,Flat' makes IndexPreTransform"),
+        ("OPQ4,Flat", "'OPQ4,Flat' begins with steps of the kinds OPQMatrix"),
+        ("L2norm,Flat", "begins with steps of the kinds NormalizationTransform"),
+        ("PCA4,PQ4", "'PCA4,PQ4' makes IndexPQ"),
         ("PQ4", "'PQ4' makes IndexPQ"),
         ("IVF4,PQ4", "'IVF4,PQ4' makes IndexIVFPQ"),
         ("HNSW8,PQ4", "'HNSW8,PQ4' makes IndexHNSWPQ"),

@@ -83,7 +83,9 @@ def faiss_file(path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8", "HNSW8,SQfp16", "HNSW8,Flat", "IVF8,Flat", "IVF8,SQ8"])
+@pytest.mark.parametrize(
+    "factory", ["Flat", "SQfp16", "SQ8", "HNSW8,SQfp16", "HNSW8,Flat", "IVF8,Flat", "IVF8,SQ8", "PCA8,HNSW8,SQfp16"]
+)
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_opened_index_finds_what_the_saved_one_did(factory: str, metric: Any, dataset: Dataset, tmp_path: Path) -> None:
     built = SearchIndex.build(dataset, "osnet", metric=metric, factory=factory)
@@ -195,7 +197,7 @@ def flip(file: Path, place: int = 0) -> None:
         (truncate, r"index\.json is damaged"),
         (lambda path: path.write_text("[]"), r"index\.json is damaged"),
         (lambda path: path.write_text('{"format_version": 1}'), r"index\.json is damaged: it lacks bytes, descriptors"),
-        (lambda path: path.write_text('{"format_version": 2}'), r"has format 2; this version reads 1\. Update"),
+        (lambda path: path.write_text('{"format_version": 3}'), r"has format 3; this version reads 2\. Update"),
     ],
 )
 def test_damaged_files_are_named(damage: Callable[[Path], None], message: str, saved: Path, dataset: Dataset) -> None:
@@ -241,7 +243,7 @@ def test_removal_rewrites_the_record_alone(saved: Path, dataset: Dataset) -> Non
     assert len(SearchIndex.open(saved, dataset)) == 398
 
 
-@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "HNSW8,SQfp16", "IVF8,SQ8"])
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "HNSW8,SQfp16", "IVF8,SQ8", "PCA8,L2norm,HNSW8,SQfp16"])
 def test_opened_index_grows_with_its_dataset(factory: str, dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "index.json"
     SearchIndex.build(dataset, "osnet", path, factory=factory)

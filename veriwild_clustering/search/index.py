@@ -105,7 +105,8 @@ class SearchIndex:
             What nearness means.
         factory : str, optional
             A string of FAISS's `index_factory`: flat, HNSW or IVF. By default "Flat", which compares all rows, up to
-            33,554,432 numbers (65,536 rows of 512); beyond, a graph, "HNSW48,SQfp16" (cosine) or "HNSW48,Flat".
+            33,554,432 numbers (65,536 rows of 512); beyond, a graph, "HNSW48,SQfp16" (cosine) or "HNSW48,Flat", of the
+            directions with nine tenths of the variance if those are few: "PCA128,L2norm,HNSW48,SQfp16".
         n_threads : int, optional
             By default as many as there are cores.
         progress : bool, optional
@@ -125,9 +126,8 @@ class SearchIndex:
 
         Notes
         -----
-        Flat O(n d), a graph O(n log n · d). In several threads the graph depends on which row comes first, so two
-        builds may differ in some of the last neighbours. Memory is that of the index: 4 bytes a number, in half
-        floats 2, and 280 bytes a row for the graph.
+        Flat O(n d), a graph O(n log n · d). In several threads the graph depends on which row comes first, so builds
+        may differ in some of the last neighbours. A number takes 4 bytes, in half floats 2, the graph 400 a row.
         """
         space = SearchSpace.of(dataset, descriptors, metric=metric)
         if not space.valid.any():

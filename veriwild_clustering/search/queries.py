@@ -154,10 +154,10 @@ def search_images(
 
     Notes
     -----
-    O(n_images) for filters and exclusions, unless the index tests conditions itself, as Qdrant does; then what `SearchIndex.nearest` takes, besides the networks. Re-ranking is a
-    second search without the filters and some milliseconds, see `KReciprocal` and `LocalScaling`; it orders the
-    `n_candidates` nearest anew and finds no others. A dataset opened apart from that of the index has its vectors
-    compared the first time, O(n_images d).
+    O(n_images) for filters and exclusions, but for conditions that the index tests itself, as Qdrant does; then what
+    `SearchIndex.nearest` takes, besides the networks. Re-ranking is a second search without the filters and some
+    milliseconds, see `KReciprocal` and `LocalScaling`; it orders the `n_candidates` nearest anew and finds no others. A
+    dataset opened apart from that of the index has its vectors compared the first time, O(n_images d).
 
     Examples
     --------

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veriwild_clustering.core.validation import DatasetError, reason_of
+from veriwild_clustering.search.indexing.projection import Projection
 
 __all__ = ["Candidates"]
 
@@ -35,11 +36,14 @@ class Candidates:
     Parameters
     ----------
     index : faiss.Index
-        A flat index, a graph (HNSW) over one, or inverted lists (IVF).
+        A flat index, a graph (HNSW) over one, or inverted lists (IVF), of the vectors or of what is left of them in
+        their leading directions (PCA).
     effort : int, default=0
         Size of the list of a search through the graph, or number of lists visited; 0 if all vectors are compared.
     error : float, default=0.0
-        Largest distance of a vector to what the index keeps of it.
+        Largest distance of a vector, in the leading directions where there are such, to what the index keeps of it.
+    rest : float, default=0.0
+        Largest length of the part of a vector that is not in the leading directions.
     norm : float, default=0.0
         Largest length of a vector.
     """
@@ -47,6 +51,7 @@ class Candidates:
     index: Any
     effort: int = 0
     error: float = 0.0
+    rest: float = 0.0
     norm: float = 0.0
 
     @classmethod
@@ -66,16 +71,24 @@ class Candidates:
             raise ValueError(
                 f"`factory` must be a string of FAISS's index_factory. Got {factory!r} instead."
             ) from error
-        made = cls(index, _FIRST_EFFORT if isinstance(index, (faiss.IndexHNSW, faiss.IndexIVF)) else 0)
+        made = cls(index)
+        try:
+            Projection.of(index)
+        except ValueError as error:
+            raise ValueError(
+                f"`factory` {factory!r} begins with {error}; 'PCA128' and 'PCA128,L2norm' are known."
+            ) from error
+        made.effort = _FIRST_EFFORT if isinstance(made._inner, (faiss.IndexHNSW, faiss.IndexIVF)) else 0
         if not made._compares_vectors():
             raise ValueError(
                 f"`factory` must be 'Flat' or a scalar quantizer such as 'SQfp16' or 'SQ8', alone or under a graph "
-                f"('HNSW32,SQfp16') or inverted lists ('IVF1024,SQ8'). {factory!r} makes {type(index).__name__}."
+                f"('HNSW32,SQfp16') or inverted lists ('IVF1024,SQ8'), of the vectors or of their leading "
+                f"directions ('PCA128,L2norm,...'). {factory!r} makes {type(made._inner).__name__}."
             )
-        if isinstance(index, faiss.IndexHNSW):
-            index.hnsw.efConstruction = 200
-        if isinstance(index, faiss.IndexIVF):
-            index.cp.min_points_per_centroid = 1  # a small sample is no reason to warn
+        if isinstance(made._inner, faiss.IndexHNSW):
+            made._inner.hnsw.efConstruction = 200
+        if isinstance(made._inner, faiss.IndexIVF):
+            made._inner.cp.min_points_per_centroid = 1  # a small sample is no reason to warn
         return made
 
     @classmethod
@@ -117,17 +130,17 @@ class Candidates:
     @property
     def facts(self) -> dict[str, float]:
         """What is known of it and not in FAISS's file."""
-        return {"effort": self.effort, "error": self.error, "norm": self.norm}
+        return {"effort": self.effort, "error": self.error, "rest": self.rest, "norm": self.norm}
 
     @property
     def n_training(self) -> int:
         """How many vectors it is worth training with; 0 if the index needs none."""
-        return 0 if self.index.is_trained else max(20_000, 64 * getattr(self.index, "nlist", 0))
+        return 0 if self.index.is_trained else max(20_000, 64 * getattr(self._inner, "nlist", 0))
 
     @property
     def efforts(self) -> tuple[int, ...]:
         """The efforts worth trying, rising; none where all vectors are compared."""
-        most = getattr(self.index, "nlist", _EFFORTS[-1])
+        most = getattr(self._inner, "nlist", _EFFORTS[-1])
         return tuple(sorted({min(effort, most) for effort in _EFFORTS})) if self.effort else ()
 
     def copy(self) -> Candidates:
@@ -137,11 +150,14 @@ class Candidates:
 
     def train(self, vectors: Floats, *, n_threads: int) -> None:
         """Let the index learn from a sample how to store or group vectors; ValueError if they are too few for it."""
-        n_lists = getattr(self.index, "nlist", 0)
+        n_lists = getattr(self._inner, "nlist", 0)
         if n_lists > len(vectors):
             raise ValueError(f"`factory` asks for {n_lists} lists, more than the {len(vectors)} vectors to fill them.")
+        if (projection := self._projection) is not None:
+            projection.fit(vectors)
         with _threads(n_threads):
-            self.index.train(vectors)
+            self._inner.train(self._compared(self._leading(vectors)))
+        self.index.is_trained = True
 
     def add(self, vectors: Floats, *, n_threads: int) -> None:
         """Add vectors and note how far from them the stored ones are."""
@@ -149,8 +165,13 @@ class Candidates:
         self.norm = max(self.norm, self.check_lengths(vectors))
         with _threads(n_threads):
             self.index.add(vectors)
+            leading = self._leading(vectors)
+            stored = self._compared(leading)
+            self.rest = max(self.rest, float(self._rests(vectors, leading).max(initial=0)))
             if not isinstance(self._all, faiss.IndexFlat):
-                apart = self._all.sa_decode(self._all.sa_encode(vectors)) - vectors
+                stored = self._all.sa_decode(self._all.sa_encode(stored))
+            if stored is not leading:
+                apart = stored - leading
                 furthest = np.einsum("ij,ij->i", apart, apart, dtype=np.float64).max(initial=0)
                 self.error = max(self.error, float(np.sqrt(furthest)))
         if not np.isfinite(self.error):
@@ -178,35 +199,70 @@ class Candidates:
         faiss = _faiss()
         chosen = _selected(mask)
         effort = int(np.ceil(self.effort / share))
-        if isinstance(self.index, faiss.IndexHNSW):
+        if isinstance(self._inner, faiss.IndexHNSW):
             params = faiss.SearchParametersHNSW(efSearch=max(effort, width), **chosen)
         else:
-            params = faiss.SearchParametersIVF(nprobe=min(effort, self.index.nlist), **chosen)
+            params = faiss.SearchParametersIVF(nprobe=min(effort, self._inner.nlist), **chosen)
         with _threads(min(n_threads, len(queries))):
-            return np.asarray(self.index.search(queries, width, params=params)[1])
+            compared = self._compared(self._leading(queries))
+            return np.asarray(self._inner.search(compared, width, params=params)[1])
 
     def compare_all(
         self, queries: Floats, width: int, mask: Mask | None = None, *, n_threads: int
     ) -> tuple[Places, NDArray[np.float64]]:
         """Return the nearest stored vectors of all allowed ones, and how near to each query another may be at best."""
-        if len(queries) == 1 and n_threads > 1 and len(self) * self.dim > _SMALL:
-            scores, places = self._in_parts(queries, width, mask, n_threads)
+        leading = self._leading(queries)
+        compared = self._compared(leading)
+        if len(queries) == 1 and n_threads > 1 and compared.shape[1] * len(self) > _SMALL:
+            scores, places = self._in_parts(compared, width, mask, n_threads)
         else:
             step = len(queries) if self.is_cosine else _FEW
             with _threads(min(n_threads, len(queries))):  # a second thread for one query would only be waited for
-                found = [self._search_all(queries[i : i + step], width, mask) for i in range(0, len(queries), step)]
+                found = [self._search_all(compared[i : i + step], width, mask) for i in range(0, len(queries), step)]
             scores, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return places, self._best_elsewhere(queries, places, scores[:, -1].astype(np.float64))
+        return places, self._best_elsewhere(queries, leading, places, scores[:, -1].astype(np.float64))
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether candidates are those of the leading directions."""
+        return self._projection is not None
+
+    @property
+    def _projection(self) -> Projection | None:
+        """What brings vectors into the leading directions, None where there is nothing."""
+        return Projection.of(self.index)
+
+    def _leading(self, vectors: Floats) -> Floats:
+        """Return vectors in the leading directions; where there are none, as they are."""
+        return vectors if (projection := self._projection) is None else projection.leading(vectors)
+
+    def _compared(self, leading: Floats) -> Floats:
+        """Return what of them is stored and compared."""
+        return leading if (projection := self._projection) is None else projection.normed(leading)
+
+    @property
+    def _inner(self) -> Any:
+        """The index of the vectors as they are compared."""
+        faiss = _faiss()
+        is_wrapped = isinstance(self.index, faiss.IndexPreTransform)
+        return faiss.downcast_index(self.index.index) if is_wrapped else self.index
 
     @property
     def _all(self) -> Any:
         """The index that compares all vectors: of a graph the flat one under it."""
-        faiss = _faiss()
-        return faiss.downcast_index(self.index.storage) if isinstance(self.index, faiss.IndexHNSW) else self.index
+        faiss, inner = _faiss(), self._inner
+        return faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
+
+    def _rests(self, vectors: Floats, leading: Floats) -> NDArray[np.float64]:
+        """Return the length of what is not in the leading directions."""
+        projection = self._projection
+        return np.zeros(len(vectors)) if projection is None else projection.rests(vectors, leading)
 
     def _compares_vectors(self) -> bool:
         """Tell whether scores are those of the stored vectors: codes of other kinds have scores of their own."""
         faiss, stored = _faiss(), self._all
+        if self.is_projected and self._projection.is_normed and not self.is_cosine:
+            return False  # distances between directions are not those between vectors
         if isinstance(stored, faiss.IndexIVF):
             lists = faiss.downcast_index(stored.quantizer)
             if stored.nlist < 1 or not isinstance(lists, faiss.IndexFlat):
@@ -219,8 +275,8 @@ class Candidates:
     def _search_all(self, queries: Floats, width: int, mask: Mask | None) -> tuple[Floats, Places]:
         faiss = _faiss()
         chosen = _selected(mask)
-        if isinstance(self.index, faiss.IndexIVF):
-            params = faiss.SearchParametersIVF(nprobe=self.index.nlist, **chosen)
+        if isinstance(self._inner, faiss.IndexIVF):
+            params = faiss.SearchParametersIVF(nprobe=self._inner.nlist, **chosen)
         else:
             params = faiss.SearchParameters(**chosen)
         scores, places = self._all.search(queries, width, params=params)
@@ -242,16 +298,24 @@ class Candidates:
         order = np.argsort(-scores if self.is_cosine else scores, axis=1, kind="stable")[:, :width]
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(places, order, axis=1)
 
-    def _best_elsewhere(self, queries: Floats, places: Places, worst: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _best_elsewhere(
+        self, queries: Floats, leading: Floats, places: Places, worst: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Return the best score that a vector may have which is not among the candidates, the worst of which is given.
 
         The stored vector differs from the true one by at most `error`, so its inner product by at most that times the
-        query's length, and its distance by at most that; sums of `dim` products in float32 are rounded besides.
+        query's length, and its distance by at most that; sums of `dim` products in float32 are rounded besides. What
+        is not in the leading directions adds to an inner product at most the product of both lengths of it, and to a
+        distance nothing less than 0. Of a query brought to length 1 the scores are those of its direction.
         """
         rounding = _ROUNDING * self.dim
         if self.is_cosine:
             lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-            best, none = worst + lengths * (self.error + rounding * (self.norm + self.error)), -np.inf
+            inner = np.linalg.norm(leading.astype(np.float64), axis=1)
+            scale = inner if (projection := self._projection) is not None and projection.is_normed else 1.0
+            rests = self._rests(queries, leading) * self.rest
+            best = scale * worst + inner * self.error + rests + lengths * rounding * (self.norm + self.error)
+            none = -np.inf
         else:
             best, none = np.sqrt(np.maximum(worst, 0) * max(0.0, 1 - rounding)) - self.error, np.inf
         return np.where(places[:, -1] < 0, none, best)

@@ -25,7 +25,7 @@ from veriwild_clustering.search.space import SearchSpace
 
 __all__ = ["described", "read_candidates", "read_record", "recorded_space", "saving", "write_record", "write_vectors"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew no leading directions
 _REMEDY = "Build the index again with `SearchIndex.build`."
 _SAMPLED_BLOCKS = 64
 _BLOCK_BYTES = 2**16
@@ -105,7 +105,8 @@ def read_candidates(path: Path, record: Mapping[str, Any], space: SearchSpace, *
     is_whole = _sampled(file) == record["sampled_sha256"]
     if not is_whole or (verify and _checksum(file) != record["sha256"]):
         raise DatasetError(f"{file} has changed since it was written. {_REMEDY}")
-    found = Candidates.read(file, **{key: record[key] for key in ("effort", "error", "norm")})
+    known = {key: record[key] for key in ("effort", "error", "norm")}
+    found = Candidates.read(file, rest=record.get("rest", 0.0), **known)
     if (len(found), found.dim, found.is_cosine) != (int(space.valid.sum()), space.dim, space.metric == "cosine"):
         raise DatasetError(f"{path} and {file.name} do not belong together. {_REMEDY}")
     return found

@@ -17,7 +17,9 @@ from veriwild_clustering.search.space import SearchSpace
 __all__ = ["Contents", "Neighbors"]
 
 _SPARE = 16  # candidates beyond those wanted: what is stored, and float32, may swap near ones
+_SPARE_PROJECTED = 64  # where candidates are those of the leading directions, which swap more
 _MOST_EXCLUDED = 256  # rows a query may drop from its candidates; for one that drops more all others are compared
+_FEW_ALLOWED = 5_000  # rows that are compared themselves, without FAISS
 _FEWEST_ALLOWED = 0.9  # part of the rows; among fewer a graph finds its way badly, and all of them can be compared
 
 Floats = NDArray[np.float32]
@@ -155,6 +157,9 @@ class _Search:
         """Return the answers to some queries, all allowed rows compared."""
         if not which:
             return {}
+        if self._mask is not None and self.n_allowed <= _FEW_ALLOWED:
+            allowed = np.flatnonzero(self._mask)
+            return {i: self._best(queries[i], allowed, dropped[i]) for i in which}
         width = self._width(which, dropped)
         found = self._compare_all(queries[which], width)
         return {
@@ -177,11 +182,14 @@ class _Search:
         return self._candidates.compare_all(queries, min(width, self.n_allowed), self._mask, n_threads=self._n_threads)
 
     def _width(self, which: list[int], dropped: Sequence[Rows]) -> int:
-        return min(self._n_results + _SPARE + max(len(dropped[i]) for i in which), self.n_allowed)
+        spare = _SPARE_PROJECTED if self._candidates.is_projected else _SPARE
+        return min(self._n_results + spare + max(len(dropped[i]) for i in which), self.n_allowed)
 
     def _best(self, query: Floats, places: Rows, dropped: Rows) -> _Answer:
         rows = self._contents.rows[places[places >= 0]]
-        if len(dropped):
+        if len(dropped) == 1:
+            rows = rows[rows != dropped[0]]
+        elif len(dropped):
             rows = rows[~np.isin(rows, dropped)]
         scores = self._contents.space.scores(query, self._contents.space.rows(rows))
         order = np.lexsort((rows, -self._sign * scores))[: self._n_results]
