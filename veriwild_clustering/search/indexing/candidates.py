@@ -261,7 +261,7 @@ class Candidates:
     def _compares_vectors(self) -> bool:
         """Tell whether scores are those of the stored vectors: codes of other kinds have scores of their own."""
         faiss, stored = _faiss(), self._all
-        if self.is_projected and self._projection.is_normed and not self.is_cosine:
+        if (projection := self._projection) is not None and projection.is_normed and not self.is_cosine:
             return False  # distances between directions are not those between vectors
         if isinstance(stored, faiss.IndexIVF):
             lists = faiss.downcast_index(stored.quantizer)

@@ -36,7 +36,8 @@ class Projection:
 
         if not isinstance(index, faiss.IndexPreTransform):
             return None
-        chain = [faiss.downcast_VectorTransform(index.chain.at(place)) for place in range(index.chain.size())]
+        steps: Any = index.chain
+        chain = [faiss.downcast_VectorTransform(steps.at(place)) for place in range(steps.size())]
         kinds = [type(step) for step in chain]
         if kinds not in ([faiss.PCAMatrix], [faiss.PCAMatrix, faiss.NormalizationTransform]):
             raise ValueError(f"steps of the kinds {', '.join(kind.__name__ for kind in kinds)}")
