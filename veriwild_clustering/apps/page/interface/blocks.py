@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from veriwild_clustering.apps.page.interface.asking import kindly
 from veriwild_clustering.apps.page.interface.fragments import fill
 from veriwild_clustering.apps.page.interface.look import STATIC, style_sheets, theme
+from veriwild_clustering.apps.page.services.maps import ready_first_map
 from veriwild_clustering.apps.page.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
     application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all
+    ready_first_map(workspace)
     return _within_loop(lambda: mount_gradio_app(application, build_interface(workspace), path="/", **options))
 
 

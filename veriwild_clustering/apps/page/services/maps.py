@@ -15,7 +15,7 @@ from veriwild_clustering.apps.page.workspace import Workspace
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.reporting.figures.style import NOISE_COLOR, named_color, palette
 
-__all__ = ["NOWHERE", "Legend", "cluster_color", "color_codes", "legend", "quantised_layout"]
+__all__ = ["NOWHERE", "Legend", "cluster_color", "color_codes", "legend", "quantised_layout", "ready_first_map"]
 
 NOWHERE = 65535
 _HIGHEST = 65534
@@ -47,6 +47,12 @@ class Legend(Model):
     )
     high: float | None = Field(default=None, description="Of numbers: code 65535.")
     stops: list[str] = Field(default=[], description="Of numbers: colours from low to high, evenly spaced.")
+
+
+def ready_first_map(workspace: Workspace) -> None:
+    """Make what the map shows first, so that nobody waits for it."""
+    quantised_layout(workspace, workspace.layouts[0])
+    legend(workspace, "cluster")
 
 
 def quantised_layout(workspace: Workspace, name: str) -> NDArray[np.uint16]:
