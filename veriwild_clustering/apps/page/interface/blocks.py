@@ -55,7 +55,7 @@ def build_interface(workspace: Workspace) -> Blocks:
 @cache
 def _uploads() -> str:
     """Return a folder for uploads that nobody else can read and that goes with this process."""
-    folder = TemporaryDirectory(prefix="veriwild-uploads-", ignore_cleanup_errors=True)
+    folder = TemporaryDirectory(prefix="veriwild-gradio-", ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
     return folder.name
 
