@@ -40,7 +40,7 @@ def attempt(step: str, dataset: Dataset, out: Path, transfer: Any) -> None:
         if step == "run":
             write_folders(dataset, partition_of(LABELS), out, transfer=transfer, contact_sheets=False)
         else:
-            undo_folders(out)
+            undo_folders(out, source=dataset.image_store.location)
     except DatasetError as error:
         refusal = str(error)
     assert not refusal or ("half undone" if step == "run" else "no sorting") in refusal
@@ -127,7 +127,7 @@ def test_real_kill_is_survived_and_undone(tmp_path: Path) -> None:
     assert subprocess.run(command, check=False).returncode == 0
     assert tree(images) == {}
     assert sum(1 for _ in out.glob("*/*.jpg")) == 3000
-    undo_folders(out)
+    undo_folders(out, source=images)
     assert tree(images) == before
     assert not out.exists()
 
@@ -158,7 +158,7 @@ def test_full_disk_is_one_clear_error_and_the_run_goes_on_later(
     assert set(FILES.values()) <= held
     write_folders(dataset, partition_of(LABELS), tmp_path / "out", transfer=transfer)
     assert set(PLACES) <= tree(tmp_path / "out").keys()
-    undo_folders(tmp_path / "out")
+    undo_folders(tmp_path / "out", source=tmp_path / "in")
     assert tree(tmp_path / "in") == before
 
 
