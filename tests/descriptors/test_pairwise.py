@@ -123,7 +123,7 @@ def test_bounds_lose_no_pair(method: str, tile: int, images: list[np.ndarray]) -
 
 
 @pytest.mark.parametrize("tile", [1000, 140])
-def test_buckets_lose_no_keypoint_at_the_limit(tile: int) -> None:
+def test_no_keypoint_at_the_limit_is_lost(tile: int) -> None:
     """Each image repeats keypoints of the one before, 48 or 49 bits away, as evenly spread over the bits as can be."""
     rng = np.random.default_rng(0)
     n_images, most = 150, 12

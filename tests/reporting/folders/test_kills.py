@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -160,6 +161,32 @@ def test_full_disk_is_one_clear_error_and_the_run_goes_on_later(
     assert set(PLACES) <= tree(tmp_path / "out").keys()
     undo_folders(tmp_path / "out", source=tmp_path / "in")
     assert tree(tmp_path / "in") == before
+
+
+def test_journal_is_on_the_disk_before_an_image_leaves_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_files(tmp_path / "in", {f"{i}.jpg": str(i).encode() for i in range(3)})
+    journal = tmp_path / "out/.veriwild_folders/journal.jsonl"
+    fsync, rename = os.fsync, Path.rename
+    on_disk: dict[int, bytes] = {}
+    gone = []
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        on_disk[os.fstat(handle).st_ino] = journal.read_bytes() if journal.exists() else b""
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self.parent == tmp_path / "in":
+            assert hashlib.sha256(self.read_bytes()).hexdigest().encode() in on_disk[journal.stat().st_ino]
+            assert journal.parent.stat().st_ino in on_disk
+            gone.append(self.name)
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    write_folders(dataset, partition_of([0, 0, 0]), tmp_path / "out", transfer="move", contact_sheets=False)
+    assert gone == ["0.jpg", "1.jpg", "2.jpg"]
 
 
 def _cross_device(self: Path, target: Path) -> Path:

@@ -19,19 +19,15 @@ _SIDE = 128
 _MOST = 100  # keypoints of an image
 _WORDS = 4  # of 64 bits
 _NEAR = 48  # bits of 256 in which a match may differ
-_CHUNK_BITS = 16
-_CHUNKS = 4  # of a word
-_CLOSE = _NEAR // (_WORDS * _CHUNKS)  # bits in which the nearest chunks of a match may differ
-_MANY = 2**14  # pairs of images, from which on buckets pay
 
 
 @dataclass(frozen=True)
 class KeypointSimilarity(TiledMeasure):
     """2 × matches / keypoints of both images, of up to 100 keypoints each.
 
-    A match is a pair of descriptors each of which is the other's nearest, at most 48 of 256 bits apart. Descriptors so
-    near are found by buckets of equal or nearly equal parts, and only images that share enough of them are compared. An
-    image without keypoints has nothing to compare.
+    A match is a pair of descriptors each of which is the other's nearest, at most 48 of 256 bits apart. A pair of
+    images is given up as soon as the keypoints left cannot bring enough matches. An image without keypoints has nothing
+    to compare.
     """
 
     name: str = "orb"
@@ -66,31 +62,19 @@ class KeypointSimilarity(TiledMeasure):
         return np.hstack([shares, counts[:, None] / _MOST]).astype(np.float32)
 
     def prepare(self, features: Features) -> Any:
-        """Return the numbers of keypoints and their descriptors."""
-        return features[:, 0].astype(np.int64), np.ascontiguousarray(features[:, 1:]).reshape(-1, _MOST, _WORDS)
+        """Return the numbers of keypoints and their descriptors, word by word, as vector instructions take them."""
+        points = features[:, 1:].reshape(-1, _MOST, _WORDS)
+        return features[:, 0].astype(np.int64), np.ascontiguousarray(points.transpose(0, 2, 1))
 
     def compare(self, left: Any, right: Any, *, threshold: float, same: bool) -> Found:
         """Return the pairs that reach the threshold."""
-        if threshold > 0 and len(left[0]) * len(right[0]) >= _MANY:
-            near = _near_keypoints(*left, *right, *_FLIPS, same)  # type: ignore[call-arg]
-        else:
-            near = np.zeros((0, 0, 2), dtype=np.uint64)
-        rows, others, values, n_compared = _compare(*left, *right, near, threshold, same)  # type: ignore[call-arg]
+        rows, others, values, n_compared = _compare(*left, *right, threshold, same)  # type: ignore[call-arg]
         return Found(rows, others, values, int(n_compared))
-
-
-def _flips(radius: int) -> NDArray[np.int64]:
-    """Return all numbers of 16 bits of which at most so many are 1."""
-    numbers = np.arange(2**_CHUNK_BITS)
-    return numbers[np.bitwise_count(numbers) <= radius]
-
-
-_FLIPS = _flips(_CLOSE), _flips(_CLOSE - 1)
 
 
 @intrinsic
 def _count_bits(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: ARG001 - as numba asks for it
-    """Return the number of 1 bits, by the processor's own instruction where it has one."""
+    """Return the number of 1 bits, as the compiler knows best how to count them on this processor."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
         return builder.ctpop(arguments[0])
@@ -99,8 +83,7 @@ def _count_bits(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: 
 
 
 @njit(nogil=True, cache=True)
-def _compare(n_left, left, n_right, right, near, threshold, same):  # type: ignore[no-untyped-def]
-    """Return the pairs that reach the threshold; `near`, if not empty, spares those of too few near keypoints."""
+def _compare(n_left, left, n_right, right, threshold, same):  # type: ignore[no-untyped-def]
     rows, others, values, n_compared = [0], [0], [0.0], 0
     for i in range(len(left)):
         for j in range(i if same else len(right)):
@@ -108,9 +91,7 @@ def _compare(n_left, left, n_right, right, near, threshold, same):  # type: igno
             needed = max(0, int(np.ceil(threshold * (n + m) / 2 - 1e-9)))
             if min(n, m) < needed:
                 continue
-            if len(near) and _count_bits(near[i, j, 0]) + _count_bits(near[i, j, 1]) < needed:
-                continue
-            count = _matches(left[i, :n], right[j, :m], needed)
+            count = _matches(left[i], n, right[j], m, needed)
             if count < 0:
                 continue
             n_compared += 1
@@ -122,105 +103,44 @@ def _compare(n_left, left, n_right, right, near, threshold, same):  # type: igno
 
 
 @njit(nogil=True, cache=True)
-def _matches(a, b, needed):  # type: ignore[no-untyped-def]
+def _matches(left, n, right, m, needed):  # type: ignore[no-untyped-def]
     """Return the number of mutual matches, or −1 as soon as there cannot be as many as needed."""
-    nearest = np.empty(len(a), dtype=np.int64)
-    possible = len(a)
-    for i in range(len(a)):
-        nearest[i] = _nearest(a[i], b)
+    nearest = np.empty(n, dtype=np.int64)
+    possible = n
+    for i in range(n):
+        nearest[i] = _nearest(left, i, right, m)
         if nearest[i] < 0:
             possible -= 1
             if possible < needed:
                 return -1
     count = 0
-    for i in range(len(a)):
-        if nearest[i] >= 0 and _nearest(b[nearest[i]], a) == i:
+    for i in range(n):
+        if nearest[i] >= 0 and _nearest(right, nearest[i], left, n) == i:
             count += 1
     return count
 
 
 @njit(nogil=True, cache=True)
-def _nearest(point, others):  # type: ignore[no-untyped-def]
+def _nearest(points, i, others, n):  # type: ignore[no-untyped-def]
     """Return the first of the nearest descriptors, −1 if none is near."""
+    a, b, c, d = points[0, i], points[1, i], points[2, i], points[3, i]
+    if not _is_any_near(a, b, c, d, others[0, :n], others[1, :n], others[2, :n], others[3, :n]):
+        return -1
     best, at = _NEAR + 1, -1
-    for j in range(len(others)):
-        distance = _distance(point, others[j], best)
+    for j in range(n):
+        distance = _count_bits(a ^ others[0, j]) + _count_bits(b ^ others[1, j])
+        distance += _count_bits(c ^ others[2, j]) + _count_bits(d ^ others[3, j])
         if distance < best:
             best, at = distance, j
     return at
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _distance(one, other, limit):  # type: ignore[no-untyped-def]
-    """Return in how many bits two descriptors differ, or a lower bound that reaches the limit."""
-    half = _count_bits(one[0] ^ other[0]) + _count_bits(one[1] ^ other[1])
-    if half >= limit:
-        return half
-    return half + _count_bits(one[2] ^ other[2]) + _count_bits(one[3] ^ other[3])
-
-
 @njit(nogil=True, cache=True)
-def _near_keypoints(n_left, left, n_right, right, flips, fewer_flips, same):  # type: ignore[no-untyped-def]
-    """Return for each pair of images which keypoints of the first are near one of the second, as 2 words of bits.
-
-    Descriptors at most 48 bits apart differ by at most 3 bits in the first of their 16 chunks of 16 bits, or by at most
-    2 in one of the other 15: otherwise they differ by 4 + 15 × 3 = 49 bits or more. So those that lie in one bucket, or
-    in buckets a few flips apart, are compared, and no others.
-    """
-    near = np.zeros((len(left), len(right), 2), dtype=np.uint64)
-    one, one_image, one_place = _listed(n_left, left)
-    two, two_image, two_place = (one, one_image, one_place) if same else _listed(n_right, right)
-    for chunk in range(_WORDS * _CHUNKS):
-        order, starts = _buckets(one, chunk)
-        other_order, other_starts = (order, starts) if same else _buckets(two, chunk)
-        points, other_points = one[order], two[other_order]
-        for value in range(len(starts) - 1):
-            start, stop = starts[value], starts[value + 1]
-            if start == stop:
-                continue
-            for flip in flips if chunk == 0 else fewer_flips:
-                other_value = value ^ flip
-                if same and other_value < value:
-                    continue
-                for p in range(start, stop):
-                    first = p + 1 if same and flip == 0 else other_starts[other_value]
-                    for q in range(first, other_starts[other_value + 1]):
-                        if _distance(points[p], other_points[q], _NEAR + 1) <= _NEAR:
-                            i, k, j = one_image[order[p]], one_place[order[p]], two_image[other_order[q]]
-                            if same and i < j:
-                                i, k, j = j, two_place[other_order[q]], i
-                            near[i, j, k >> 6] |= np.uint64(1) << np.uint64(k & 63)
-    return near
-
-
-@njit(nogil=True, cache=True)
-def _listed(counts, points):  # type: ignore[no-untyped-def]
-    """Return the descriptors of all images in one list, with their images and places."""
-    total = counts.sum()
-    listed = np.empty((total, _WORDS), dtype=np.uint64)
-    image, place = np.empty(total, dtype=np.int32), np.empty(total, dtype=np.int32)
-    at = 0
-    for i in range(len(counts)):
-        for k in range(counts[i]):
-            listed[at], image[at], place[at] = points[i, k], i, k
-            at += 1
-    return listed, image, place
-
-
-@njit(nogil=True, cache=True)
-def _buckets(points, chunk):  # type: ignore[no-untyped-def]
-    """Return the order of descriptors by the value of a chunk, and where each value starts in it."""
-    word, shift = chunk // _CHUNKS, np.uint64(chunk % _CHUNKS * _CHUNK_BITS)
-    starts = np.zeros(2**_CHUNK_BITS + 1, dtype=np.int32)
-    values = np.empty(len(points), dtype=np.int32)
-    for p in range(len(points)):
-        values[p] = np.int32((points[p, word] >> shift) & np.uint64(2**_CHUNK_BITS - 1))
-        starts[values[p] + 1] += 1
-    for value in range(2**_CHUNK_BITS):
-        starts[value + 1] += starts[value]
-    at = starts[:-1].copy()
-    order = np.empty(len(points), dtype=np.int32)
-    for p in range(len(points)):
-        order[at[values[p]]] = p
-        at[values[p]] += 1
-    return order, starts
+def _is_any_near(a, b, c, d, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    """Tell whether any descriptor is near: most often none is, and a loop without branches compares several at once."""
+    n_near = 0
+    for j in range(len(first)):
+        distance = _count_bits(a ^ first[j]) + _count_bits(b ^ second[j])
+        distance += _count_bits(c ^ third[j]) + _count_bits(d ^ fourth[j])
+        n_near += distance <= _NEAR
+    return n_near > 0
