@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
-import os
 import sys
 from itertools import combinations, pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 SIDES = {"SSIM": 64, "TM": 64, "imagehash": 64, "minhash": 128, "ORB": 128}  # of the squares that ours compares
@@ -31,11 +29,11 @@ def main(folder: str, method: str, threshold: str, what: str) -> None:
         own = _similarity(functions, method, features, (paths[0], paths[0]))
         print(json.dumps({"similarities": answer, "own": own}))
         return
-    moments = [_moment()]
+    moments = [(perf_counter(), process_time())]
     functions.get_image_features(method, paths, size, (1.0, 1.0))
-    moments.append(_moment())
+    moments.append((perf_counter(), process_time()))
     found = one.calculate_batch_similarity(0, paths)  # which makes the features again
-    moments.append(_moment())
+    moments.append((perf_counter(), process_time()))
     features, all_of_it = ([b - a for a, b in zip(*part, strict=True)] for part in pairwise(moments))
     answer = dict(
         zip(
@@ -47,14 +45,6 @@ def main(folder: str, method: str, threshold: str, what: str) -> None:
     groups, _ = functions.cluster(ranked, float(threshold))
     names = [[Path(path).name for path in group] for group in groups]
     print(json.dumps({**answer, "groups": names}))
-
-
-def _moment() -> tuple[float, float]:
-    """Return seconds passed and seconds of processors, those of workers that have ended included."""
-    for worker in multiprocessing.active_children():
-        worker.join(10)
-    spent = os.times()
-    return perf_counter(), spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _similarity(functions: Any, method: str, features: Any, pair: tuple[str, str]) -> float | None:

@@ -189,6 +189,40 @@ def test_journal_is_on_the_disk_before_an_image_leaves_its_place(
     assert gone == ["0.jpg", "1.jpg", "2.jpg"]
 
 
+def test_file_that_comes_at_the_last_moment_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    dataset = make_files(images, {"a.jpg": b"one"})
+    rename, mkdir = Path.rename, Path.mkdir
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self == images / "a.jpg":
+            (out / "cluster_0/a.jpg").write_bytes(b"foreign")
+        return rename(self, target)
+
+    def made(self: Path, *arguments: Any, **options: Any) -> None:
+        mkdir(self, *arguments, **options)
+        if self == images:
+            (images / "a.jpg").write_bytes(b"foreign")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renamed)
+        with pytest.raises(DatasetError, match=r"cluster_0/a\.jpg is in the way"):
+            attempt_move(dataset, out)
+    assert (out / "cluster_0/a.jpg").read_bytes() == b"foreign"
+    (out / "cluster_0/a.jpg").unlink()
+    attempt_move(dataset, out)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", made)
+        with pytest.raises(DatasetError, match=r"in/a\.jpg is in the way"):
+            undo_folders(out, source=images)
+    assert (images / "a.jpg").read_bytes() == b"foreign"
+    assert (out / "cluster_0/a.jpg").read_bytes() == b"one"
+
+
+def attempt_move(dataset: Dataset, out: Path) -> None:
+    write_folders(dataset, partition_of([0]), out, transfer="move", contact_sheets=False)
+
+
 def _cross_device(self: Path, target: Path) -> Path:
     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
