@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ __all__ = ["SIZES", "run"]
 SIZES = {"tiny": 40, "small": 2_000, "full": 20_000}
 _BYTES = 30_000
 _N_CLUSTERS = 20
-_TRANSFERS = {"copy": shutil.copy2, "hardlink": os.link, "move": shutil.move}
+_TRANSFERS: dict[str, Any] = {"copy": shutil.copy2, "hardlink": os.link, "move": shutil.move}
 
 
 def run(bench: Bench) -> None:
@@ -56,12 +57,13 @@ def _get_ready() -> None:
     os.sync()
 
 
-def _sort(images: Path, out: Path, n_files: int, transfer: str) -> None:
+def _sort(images: Path, out: Path, n_files: int, transfer: Any) -> None:
     import veriwild_clustering as vc
 
     table = pd.DataFrame({"path": [f"{row}.jpg" for row in range(n_files)]})
     dataset = vc.Dataset(table, image_store=vc.ImageStore(images))
-    partition = vc.Partition(np.arange(n_files) % _N_CLUSTERS, vc.Descriptor("none", np.zeros((n_files, 1))), "by row")
+    space = vc.Descriptor("none", np.zeros((n_files, 1), dtype=np.float32))
+    partition = vc.Partition((np.arange(n_files) % _N_CLUSTERS).astype(np.int32), space, "by row")
     vc.write_folders(dataset, partition, out, transfer=transfer, contact_sheets=False, progress=False)
 
 

@@ -72,14 +72,16 @@ class KeypointSimilarity(TiledMeasure):
         return Found(rows, others, values, int(n_compared))
 
 
-@intrinsic
-def _count_bits(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: ARG001 - as numba asks for it
+def _bit_counter(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: ARG001 - as numba asks for it
     """Return the number of 1 bits, as the compiler knows best how to count them on this processor."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
+
+
+_count_bits: Any = intrinsic(_bit_counter)
 
 
 @njit(nogil=True, cache=True)
