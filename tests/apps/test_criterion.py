@@ -60,6 +60,8 @@ def test_estimate_sends_nothing(dataset: str, tmp_path: Path, capsys: pytest.Cap
         (["colour", "light", "--labels", "a,b"], "--labels belong to one criterion"),
         (["colour", "--output", "groups.txt"], "must end in .csv or .json"),
         (["colour", "--truth", "brand"], "Unknown column 'brand'"),
+        (["colour", "--column", "type"], "--column must be CRITERION=COLUMN, such as 'body type=type'. Got 'type'."),
+        (["colour", "--column", "=type"], "--column must be CRITERION=COLUMN"),
         (["colour", "--asked", "50"], "`n_asked` needs `space`"),
         (["mood", "--answerer", "clip"], "give them"),
         (["mood", "--answerer", "endpoint", "--text-model", "any", "--max-cost", "1"], "`prices` must be given"),

@@ -86,6 +86,31 @@ def test_images_that_came_later_are_mentioned(
     assert "1 images have come since" in capsys.readouterr().err
 
 
+def test_plan_that_names_another_folder_is_not_followed(
+    images: Path, partition: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [images, tmp_path / "out", "--partition", partition, "--transfer", "move"]
+    assert run(*asked) == 0
+    plan = tmp_path / "out/.veriwild_folders/plan.jsonl"
+    (tmp_path / "home").mkdir()
+    plan.write_text(plan.read_text().replace(f'"location": "{images}"', f'"location": "{tmp_path / "home"}"'))
+    for command in (asked, [images, tmp_path / "out", "--undo"]):
+        assert run(*command) == 2
+        assert f"was not sorted from {images} but from {tmp_path / 'home'}" in capsys.readouterr().err
+    assert not any((tmp_path / "home").iterdir())
+
+
+def test_images_of_a_csv_go_back_to_its_folder(images: Path, tmp_path: Path) -> None:
+    listed = images / "listed.csv"
+    listed.write_text("path\na.png\nold/a.png\n")
+    groups = tmp_path / "groups.csv"
+    groups.write_text("path,cluster\na.png,0\nold/a.png,0\n")
+    assert run(listed, tmp_path / "out", "--partition", groups, "--transfer", "move") == 0
+    assert not (images / "a.png").exists()
+    assert run(listed, tmp_path / "out", "--undo") == 0
+    assert (images / "a.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

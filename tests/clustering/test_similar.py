@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from veriwild_clustering import Dataset, DatasetError, Descriptor, find_images, group_similar, plot_thresholds
+from veriwild_clustering import (
+    Dataset,
+    DatasetError,
+    Descriptor,
+    export_partition,
+    find_images,
+    group_similar,
+    plot_thresholds,
+    write_folders,
+)
+from veriwild_clustering.clustering.components import LINKAGES
 from veriwild_clustering.descriptors.pairwise.measure import similar_pairs
 from veriwild_clustering.descriptors.pairwise.vectors import VectorSimilarity
 
@@ -113,12 +124,58 @@ def test_representatives_lose_what_they_say(codes: list[int], batch_size: int, d
     assert joined[labels[:, None] == labels].all()  # representatives may split a group, never join two
 
 
+@pytest.mark.parametrize("method", ["phash", "vectors"])
+def test_images_like_no_other_stay_in_all_that_is_written(method: str, photos: Dataset, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(len(photos), 8))
+    vectors[1] = vectors[0]
+    dataset = Dataset(photos.images, {"vectors": Descriptor("vectors", vectors)}, image_store=photos.image_store)
+    partition = group_similar(dataset, method=method, threshold=0.99).partition
+    alone = int((partition.labels == -1).sum())
+    assert alone >= 2
+    export_partition(tmp_path / "groups.csv", dataset, partition)
+    assert pd.read_csv(tmp_path / "groups.csv")["path"].tolist() == photos.images["path"].tolist()
+    table = write_folders(dataset, partition, tmp_path / "out", contact_sheets=False)
+    assert sorted(table["path"]) == sorted(photos.images["path"])
+    assert sum(1 for file in (tmp_path / "out/outliers").iterdir()) == alone
+    assert sum(1 for file in (tmp_path / "out").glob("*/*.[jp]*g")) == len(photos)
+
+
 def test_many_equal_images_are_a_group_piece_by_piece() -> None:
     vectors = np.repeat(np.eye(2, dtype=np.float32), [300, 200], axis=0)
     found = [*similar_pairs(VectorSimilarity("rows"), vectors, np.arange(500), threshold=0.9)]
     pairs = {pair for one in found for pair in zip(one.rows.tolist(), one.others.tolist(), strict=True)}
     assert len(pairs) == sum(len(one.rows) for one in found) == (300 * 299 + 200 * 199) // 2
     assert max(len(one.rows) for one in found) < 500  # not all pairs at once
+
+
+def test_sets_of_equal_images_meet_piece_by_piece() -> None:
+    vectors = np.repeat(np.array([[1.0, 0.0], [1.0, 0.1]], dtype=np.float32), [700, 600], axis=0)
+    found = [*similar_pairs(VectorSimilarity("rows"), vectors, np.arange(1300), threshold=0.9)]
+    keys = np.concatenate([1300 * np.maximum(one.rows, one.others) + np.minimum(one.rows, one.others) for one in found])
+    assert len(np.unique(keys)) == len(keys) == 1300 * 1299 // 2
+    assert max(len(one.rows) for one in found) < 700 * 600 / 4
+    assert sum(one.n_compared for one in found) == 1
+
+
+@pytest.mark.parametrize("merge", ["exact", "representatives"])
+def test_equal_images_join_without_their_pairs(merge: str) -> None:
+    vectors = np.repeat(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), [3000, 3000, 1], axis=0)
+    table = pd.DataFrame({"path": [f"{row}.jpg" for row in range(len(vectors))]})
+    dataset = Dataset(table, {"toy": Descriptor("toy", vectors)})
+    tracemalloc.start()
+    groups = group_similar(dataset, method="toy", threshold=0.9, merge=merge, batch_size=10_000, n_jobs=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert groups.partition.sizes.tolist() == [6000]
+    assert groups.n_pairs == 6000 * 5999 // 2
+    assert peak < 100 * 2**20  # all pairs of the two sets would take more than 400 MiB
+
+
+def test_every_linkage_counts_the_same_pairs() -> None:
+    dataset = chains([0, 0, 0, 0.8, 0.8, 1.6, 9])
+    options = {"method": "line", "metric": "euclidean", "threshold": 0.5}
+    counted = {group_similar(dataset, linkage=linkage, **options).n_pairs for linkage in LINKAGES}
+    assert counted == {3 + 3 * 2 + 1 + 2}
 
 
 def test_a_measure_of_pixels_has_no_metric(photos: Dataset) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veriwild_clustering import similarity
+from veriwild_clustering.core.vectors.hamming import near_pairs
 from veriwild_clustering.descriptors.pairwise.catalog import MEASURES
 from veriwild_clustering.descriptors.pairwise.measure import Measure, similar_pairs, similarity_matrix
 from veriwild_clustering.descriptors.pairwise.vectors import VectorSimilarity
@@ -121,6 +122,36 @@ def test_bounds_lose_no_pair(method: str, tile: int, images: list[np.ndarray]) -
         assert set(pairs) == expected
 
 
+@pytest.mark.parametrize("tile", [1000, 140])
+def test_no_keypoint_at_the_limit_is_lost(tile: int) -> None:
+    """Each image repeats keypoints of the one before, 48 or 49 bits away, as evenly spread over the bits as can be."""
+    rng = np.random.default_rng(0)
+    n_images, most = 150, 12
+    bits = rng.random((n_images, most, 256)) < 0.5
+    counts = rng.integers(1, most + 1, n_images)
+    for image in range(1, n_images):
+        for place in range(rng.integers(0, most)):
+            flips = np.concatenate([16 * chunk + rng.permutation(16)[:3] for chunk in range(16)])
+            if rng.random() < 0.3:
+                flips = np.append(flips, np.setdiff1d(np.arange(256), flips)[rng.integers(208)])
+            bits[image, place] = bits[image - 1, rng.integers(most)]
+            bits[image, place, flips] ^= True
+    words = np.packbits(bits, axis=2, bitorder="little").view("<u8").reshape(n_images, -1)
+    words[np.repeat(np.arange(most), 4) >= counts[:, None]] = 0
+    features = np.zeros((n_images, 401), dtype=np.uint64)
+    features[:, 0], features[:, 1 : 1 + words.shape[1]] = counts, words
+    rows, measure = np.arange(n_images), MEASURES["orb"]
+    whole = similarity_matrix(measure, features, rows)  # at 0 each pair is computed
+    assert (whole[1:, :-1].diagonal() > 0).sum() > 50
+    for threshold in (0.01, 0.2, 0.5):
+        found = list(similar_pairs(measure, features, rows, threshold=threshold, tile=tile))
+        pairs = np.zeros_like(whole)
+        for one in found:
+            pairs[np.maximum(one.rows, one.others), np.minimum(one.rows, one.others)] = one.similarities
+        np.testing.assert_array_equal(pairs, np.tril(np.where(whole >= threshold, whole, 0), -1))
+        assert sum(one.n_compared for one in found) < 1000  # of 11,175
+
+
 @given(
     n_different=st.integers(1, 12),
     places=st.lists(st.integers(0, 11), min_size=2, max_size=30),
@@ -138,6 +169,31 @@ def test_equal_features_are_pairs_without_being_compared(
     whole = similarity_matrix(measure, kinds, np.arange(n_different))[np.ix_(which, which)]
     assert sum(len(one.rows) for one in found) == np.tril(whole >= threshold, -1).sum()
     assert sum(one.n_compared for one in found) <= n_different * (n_different - 1) // 2
+
+
+@pytest.mark.parametrize("max_distance", [1, 3, 8, 64])
+def test_near_codes_come_once_each(max_distance: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(rng.integers(0, 2**63, 5, dtype=np.uint64), 90)
+    for _ in range(4):  # crowds large enough to be split again by the bits that are left
+        codes ^= np.uint64(1) << rng.integers(0, 64, len(codes), dtype=np.uint64)
+    codes = rng.permutation(np.unique(codes))
+    apart = np.bitwise_count(codes[:, None] ^ codes)
+    found = [*near_pairs(codes, max_distance=max_distance)]
+    later, earlier, distance = (np.concatenate(part) for part in zip(*found, strict=True))
+    assert (distance == apart[later, earlier]).all()
+    assert len(np.unique(later * len(codes) + earlier)) == len(later)
+    near = np.zeros(apart.shape, dtype=bool)
+    near[later[distance <= max_distance], earlier[distance <= max_distance]] = True
+    np.testing.assert_array_equal(near, np.tril(apart <= max_distance, -1))
+
+
+def test_near_hashes_come_piece_by_piece() -> None:
+    codes = np.unique(np.random.default_rng(0).integers(0, 2**12, 900, dtype=np.uint64))
+    found = [*similar_pairs(MEASURES["phash"], codes[:, None], np.arange(len(codes)), threshold=0.8)]
+    n_similar = len(codes) * (len(codes) - 1) // 2  # 12 of 64 bits are all that differs
+    assert sum(len(one.rows) for one in found) == sum(one.n_compared for one in found) == n_similar
+    assert max(len(one.rows) for one in found) < n_similar / 4
 
 
 def test_unlike_images_are_not_computed() -> None:

@@ -173,6 +173,21 @@ def test_index_has_whole_claims_and_they_alone(tmp_path, read_page, language, sa
     assert "Разброс" not in index
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_names_and_values_cut_no_claim(tmp_path, read_page, language) -> None:
+    models = ["(a): B). Spread"] * 20 + ["A"] * 20
+    images = pd.DataFrame({"path": [f"{i}.jpg" for i in range(40)], "model": models})
+    points = Descriptor("toy", np.repeat([[0.0], [9.0]], 20, axis=0))
+    partition = Partition(np.repeat([0, 1], 20), points, "by hand", cluster_names=["light (day): yes", ""])
+    pages = write_cluster_pages(tmp_path, Dataset(images, {}), partition, language=language)
+    index = " ".join(read_page(pages[0]).text.replace("\N{NO-BREAK SPACE}", " ").split())
+    whole = {
+        "en": "(50.0 %) 100 % model (a): B). Spread (2.0 times its share overall).",
+        "ru": "(50,0 %) 100 % — модель (a): B). Spread (в 2,0 раза чаще, чем в целом).",
+    }
+    assert whole[language] in index
+
+
 def test_pages_stay_small_and_few_whatever_the_partition(tmp_path, read_page) -> None:
     n_images = 3000
     space = Descriptor("line", np.random.default_rng(0).normal(size=(n_images, 2)).astype(np.float32))

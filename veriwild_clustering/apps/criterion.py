@@ -117,7 +117,7 @@ def _criterion(text: str, arguments: argparse.Namespace) -> Criterion:
 
 def _answerer(arguments: argparse.Namespace) -> Any:
     if arguments.answerer == "measured":
-        columns = dict(pair.partition("=")[::2] for pair in arguments.column)
+        columns = _columns(arguments.column)
         return MeasuredAnswers(columns, network=arguments.network, folder=arguments.models_folder)
     if arguments.answerer == "clip":
         return ZeroShotAnswers(folder=arguments.models_folder)
@@ -126,6 +126,17 @@ def _answerer(arguments: argparse.Namespace) -> Any:
         max_requests=arguments.max_requests, max_cost=arguments.max_cost,
         prices=tuple(arguments.prices) if arguments.prices else None,
     )  # fmt: skip
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    """Return the column of each criterion that has one."""
+    columns = {}
+    for pair in pairs:
+        criterion, _, column = pair.partition("=")
+        if not (criterion and column):
+            raise DatasetError(f"--column must be CRITERION=COLUMN, such as 'body type=type'. Got {pair!r}.")
+        columns[criterion] = column
+    return columns
 
 
 def _estimate(answerer: Any, criteria: list[Criterion], dataset: Dataset, arguments: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from veriwild_clustering.core.storage.tables import index_by_path, path_column, 
 from veriwild_clustering.core.validation import DatasetError, reason_of
 from veriwild_clustering.images.listing import find_images
 from veriwild_clustering.images.reading import image_store_of
-from veriwild_clustering.reporting.folders.plan import TRANSFERS, Plan, load_plan, make_plan
+from veriwild_clustering.reporting.folders.plan import TRANSFERS, Plan, check_source, load_plan, make_plan
 from veriwild_clustering.reporting.folders.sorting import LEFT, TABLE, check_place, foresee, sort_images
 from veriwild_clustering.reporting.folders.undo import undo_folders
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--transfer", choices=TRANSFERS, default="copy", help="default: %(default)s")
     files.add_argument("--no-contact-sheets", action="store_true", help="write no thumbnails")
     files.add_argument("--dry-run", action="store_true", help="show what would be done and touch nothing")
-    files.add_argument("--undo", action="store_true", help="take back what was done in OUT")
+    files.add_argument("--undo", action="store_true", help="take back what was done in OUT to the images of IN")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,10 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _undo(source: Path, out: Path) -> int:
-    plan = load_plan(out)
-    if plan is not None and plan.request and json.loads(plan.request)["source"] != os.path.realpath(source):
-        raise DatasetError(f"{out} was not sorted from {source} but from {plan.store.location}. Name that folder.")
-    done = undo_folders(out)["undone"].value_counts()
+    done = undo_folders(out, source=_folder_of(source))["undone"].value_counts()
     parts = [f"{done[what]:,} images {what}" for what in ("moved back", "removed") if what in done]
     print(f"{out} is undone: {', '.join(parts) or 'there was nothing to do'}")
     return 0
@@ -106,7 +103,14 @@ def _same(begun: Plan, arguments: argparse.Namespace) -> Plan:
             f"{arguments.out} holds another sorting. Repeat the command that began it, undo it with --undo, or name "
             f"another folder."
         )
+    check_source(begun, _folder_of(arguments.source), arguments.out)  # it may have been written by somebody else
     return begun
+
+
+def _folder_of(source: Path) -> Path:
+    """Return where the images of a source lie, which of a CSV is another place."""
+    is_csv = source.suffix.lower() == ".csv" and source.is_file()
+    return image_store_of(_open(source)).location if is_csv else source
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:

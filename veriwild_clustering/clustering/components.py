@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +12,15 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from veriwild_clustering.core.partition import NOISE, canonical_labels
 from veriwild_clustering.core.validation import check_choice, check_real
 from veriwild_clustering.core.vectors.links import Links
-from veriwild_clustering.descriptors.pairwise.measure import Found, similar_pairs, similarity_matrix
+from veriwild_clustering.descriptors.pairwise.measure import (
+    Found,
+    similar_links,
+    similar_pairs,
+    similarity_matrix,
+)
 from veriwild_clustering.descriptors.pairwise.vectors import METRICS, VectorSimilarity
 
-__all__ = ["LINKAGES", "SimilarityComponents", "group_labels", "linked"]
+__all__ = ["LINKAGES", "SimilarityComponents", "group_labels", "linked", "pairs_for"]
 
 LINKAGES = ("components", "complete", "average")
 _MOST_ROWS = 10_000  # of a component that a tree of all its pairs splits: 400 MB
@@ -105,7 +110,7 @@ class SimilarityComponents(ClusterMixin, BaseEstimator):
             )
         else:
             measure, features = VectorSimilarity("rows", self.metric), vectors.astype(np.float32)
-            pairs = similar_pairs(measure, features, rows, threshold=threshold)
+            pairs = pairs_for(self.linkage)(measure, features, rows, threshold=threshold)
             groups, self.n_pairs_, _ = linked(
                 len(rows), pairs, linkage=self.linkage, threshold=threshold,
                 matrix=lambda part: similarity_matrix(measure, features, part),
@@ -120,18 +125,24 @@ def group_labels(groups: NDArray[np.int64]) -> NDArray[np.int32]:
     return canonical_labels(np.where(alone, NOISE, groups))[0]
 
 
+def pairs_for(linkage: str) -> Callable[..., Iterator[Found]]:
+    """Return what yields the pairs that a linkage needs: few where components say enough."""
+    return similar_pairs if linkage == "complete" else similar_links
+
+
 def linked(
     n_rows: int, pairs: Iterable[Found], *, linkage: str, threshold: float, matrix: Matrix
 ) -> tuple[NDArray[np.int64], int, int]:
     """Return the group of each row, how many similar pairs there are, and how many were computed.
 
+    Complete linkage needs all similar pairs, others no more than join the rows, as `pairs_for` gives them.
     `matrix(rows)` gives all similarities of a few rows; average linkage alone asks for it.
     """
     links, n_pairs, n_compared = Links(n_rows), 0, 0
     kept: list[Found] = []
     for found in pairs:
         links.add(found.rows, found.others)
-        n_pairs += len(found.rows)
+        n_pairs += found.n_pairs
         n_compared += found.n_compared
         if linkage == "complete":
             kept.append(found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.partition import canonical_labels
 from veriwild_clustering.core.validation import check_int
-from veriwild_clustering.core.vectors.hamming import visit_near
+from veriwild_clustering.core.vectors.hamming import near_pairs
 from veriwild_clustering.core.vectors.links import Links
 
 __all__ = ["near_duplicate_groups", "near_duplicates"]
@@ -125,12 +125,9 @@ def near_duplicate_groups(hashes: Sequence[str] | pd.Series, *, max_distance: in
     rows, codes = _codes(pd.Series(hashes, dtype="str"))
     kind, different = pd.factorize(codes)
     links = Links(len(different))
-
-    def join(later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
+    for later, earlier, distance in near_pairs(different, max_distance=max_distance):
         near = distance <= max_distance
         links.add(later[near], earlier[near])
-
-    visit_near(different, max_distance=max_distance, visit=join)
     group, _ = canonical_labels(links.components()[kind])
     size = np.bincount(group)[group]
     table = pd.DataFrame({"group": group.astype(np.int64), "size": size, "row": rows})
@@ -150,10 +147,7 @@ def _nearest_earlier(codes: NDArray[np.uint64], max_distance: int) -> tuple[NDAr
     """Return for each of different codes the place of the nearest earlier one, -1 if none is near, and its distance."""
     n_codes = len(codes)
     best = np.full(n_codes, (max_distance + 1) * n_codes)  # distance * n_codes + place: the smaller the better
-
-    def note(later: NDArray[np.int64], earlier: NDArray[np.int64], distance: NDArray[np.int64]) -> None:
-        best[later] = np.minimum(best[later], distance * n_codes + earlier)
-
-    visit_near(codes, max_distance=max_distance, visit=note)
+    for later, earlier, apart in near_pairs(codes, max_distance=max_distance):  # in a piece, each is later once
+        best[later] = np.minimum(best[later], apart * n_codes + earlier)
     distance, place = np.divmod(best, max(1, n_codes))
     return np.where(distance > max_distance, -1, place), distance

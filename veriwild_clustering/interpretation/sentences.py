@@ -12,7 +12,7 @@ from veriwild_clustering.interpretation.findings import Findings, gather
 from veriwild_clustering.interpretation.language.grammar import Claim, Contrast, Language
 from veriwild_clustering.interpretation.language.languages import language_of
 
-__all__ = ["compose", "contrast_of", "describe"]
+__all__ = ["compose", "contrast_of", "describe", "say_claims"]
 
 
 def describe(
@@ -97,7 +97,7 @@ def compose(findings: Findings, language: Language, partition: Partition) -> lis
         n_vehicles = None if pd.isna(fact["n_vehicles"]) else int(fact["n_vehicles"])
         head = language.head(numbered(cluster), fact["size"], share=fact["share"], n_vehicles=n_vehicles)
         own = findings.claims[findings.claims["cluster"] == cluster]
-        said = ", ".join(language.claim(_claim(row)) for row in own.to_dict("records")) or language.nothing
+        said = say_claims(own, language)
         contrast = contrast_of(told.loc[cluster].to_dict()) if cluster in told.index else None
         place = language.place(fact["spread"], numbered(fact["nearest"]) if fact["nearest"] >= 0 else None, contrast)
         whole = fact["vehicle_purity"], fact["vehicle_purity_chance"]
@@ -105,6 +105,11 @@ def compose(findings: Findings, language: Language, partition: Partition) -> lis
         vehicles = f"; {language.vehicles(*whole)}" if say_whole else ""
         texts.append(f"{head}: {said}. {place}{vehicles}.")
     return texts
+
+
+def say_claims(claims: pd.DataFrame, language: Language) -> str:
+    """Return what is said of the claims of one cluster, or that nothing stands out."""
+    return ", ".join(language.claim(_claim(row)) for row in claims.to_dict("records")) or language.nothing
 
 
 def contrast_of(row: dict[Hashable, Any]) -> Contrast:

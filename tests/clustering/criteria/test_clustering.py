@@ -21,6 +21,8 @@ from veriwild_clustering import (
     leaderboard,
     sweep,
 )
+from veriwild_clustering.clustering.criteria.propagation import propagate
+from veriwild_clustering.core.vectors import blocks
 from veriwild_clustering.images.captioning.prompts import Answer, Prompt
 from veriwild_clustering.samples.plan import plan_images
 
@@ -92,6 +94,19 @@ def test_few_images_are_asked_about_and_neighbours_decide_on_the_others(truth: p
     assert few.labels[7] == -1
     assert few.params["approximation"].startswith("150 of 1,500 images asked about")
     assert (few.confidence[few.state["labels"] == ""] <= 0.5).all()
+
+
+def test_votes_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image equal to an asked one, among images far away: only its own neighbours may count."""
+    near = np.random.default_rng(0).normal(size=(40, 2))
+    vectors = np.concatenate([near, near[:10], 1e5 + 1e4 * np.arange(10)[:, None] * np.ones(2)]).astype(np.float32)
+    space, rows = Descriptor("toy", vectors), np.arange(40)
+    whole = propagate(space, rows, rows % 3)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1)
+    one_by_one = propagate(space, rows, rows % 3)
+    np.testing.assert_array_equal(whole.classes, one_by_one.classes)
+    np.testing.assert_array_equal(whole.confidence, one_by_one.confidence)
+    assert (whole.classes[40:50] == rows[:10] % 3).all()
 
 
 def test_same_seed_gives_the_same_partition(truth: pd.DataFrame, images: Dataset) -> None:

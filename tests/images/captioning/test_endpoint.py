@@ -251,6 +251,8 @@ def test_what_cannot_be_asked_is_refused(pictured: Dataset, connect: Connect) ->
     ("options", "message"),
     [
         ({"max_cost": 1.0}, "`prices` must be given"),
+        ({"prices": (1,)}, r"`prices` must be two numbers, .* sent .* received, .*Got \(1,\) instead"),
+        ({"prices": 2.0}, r"`prices` must be two numbers"),
         ({"concurrency": 0}, "concurrency"),
         ({"max_requests": -1}, "max_requests"),
         ({"temperature": 3}, "temperature"),

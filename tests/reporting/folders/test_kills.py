@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def attempt(step: str, dataset: Dataset, out: Path, transfer: Any) -> None:
         if step == "run":
             write_folders(dataset, partition_of(LABELS), out, transfer=transfer, contact_sheets=False)
         else:
-            undo_folders(out)
+            undo_folders(out, source=dataset.image_store.location)
     except DatasetError as error:
         refusal = str(error)
     assert not refusal or ("half undone" if step == "run" else "no sorting") in refusal
@@ -127,7 +128,7 @@ def test_real_kill_is_survived_and_undone(tmp_path: Path) -> None:
     assert subprocess.run(command, check=False).returncode == 0
     assert tree(images) == {}
     assert sum(1 for _ in out.glob("*/*.jpg")) == 3000
-    undo_folders(out)
+    undo_folders(out, source=images)
     assert tree(images) == before
     assert not out.exists()
 
@@ -158,8 +159,68 @@ def test_full_disk_is_one_clear_error_and_the_run_goes_on_later(
     assert set(FILES.values()) <= held
     write_folders(dataset, partition_of(LABELS), tmp_path / "out", transfer=transfer)
     assert set(PLACES) <= tree(tmp_path / "out").keys()
-    undo_folders(tmp_path / "out")
+    undo_folders(tmp_path / "out", source=tmp_path / "in")
     assert tree(tmp_path / "in") == before
+
+
+def test_journal_is_on_the_disk_before_an_image_leaves_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_files(tmp_path / "in", {f"{i}.jpg": str(i).encode() for i in range(3)})
+    journal = tmp_path / "out/.veriwild_folders/journal.jsonl"
+    fsync, rename = os.fsync, Path.rename
+    on_disk: dict[int, bytes] = {}
+    gone = []
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        on_disk[os.fstat(handle).st_ino] = journal.read_bytes() if journal.exists() else b""
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self.parent == tmp_path / "in":
+            assert hashlib.sha256(self.read_bytes()).hexdigest().encode() in on_disk[journal.stat().st_ino]
+            assert journal.parent.stat().st_ino in on_disk
+            gone.append(self.name)
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    write_folders(dataset, partition_of([0, 0, 0]), tmp_path / "out", transfer="move", contact_sheets=False)
+    assert gone == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_file_that_comes_at_the_last_moment_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    dataset = make_files(images, {"a.jpg": b"one"})
+    rename, mkdir = Path.rename, Path.mkdir
+
+    def renamed(self: Path, target: Path) -> Path:
+        if self == images / "a.jpg":
+            (out / "cluster_0/a.jpg").write_bytes(b"foreign")
+        return rename(self, target)
+
+    def made(self: Path, *arguments: Any, **options: Any) -> None:
+        mkdir(self, *arguments, **options)
+        if self == images:
+            (images / "a.jpg").write_bytes(b"foreign")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renamed)
+        with pytest.raises(DatasetError, match=r"cluster_0/a\.jpg is in the way"):
+            attempt_move(dataset, out)
+    assert (out / "cluster_0/a.jpg").read_bytes() == b"foreign"
+    (out / "cluster_0/a.jpg").unlink()
+    attempt_move(dataset, out)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", made)
+        with pytest.raises(DatasetError, match=r"in/a\.jpg is in the way"):
+            undo_folders(out, source=images)
+    assert (images / "a.jpg").read_bytes() == b"foreign"
+    assert (out / "cluster_0/a.jpg").read_bytes() == b"one"
+
+
+def attempt_move(dataset: Dataset, out: Path) -> None:
+    write_folders(dataset, partition_of([0]), out, transfer="move", contact_sheets=False)
 
 
 def _cross_device(self: Path, target: Path) -> Path:

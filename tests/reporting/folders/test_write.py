@@ -95,7 +95,7 @@ def test_missing_image_keeps_its_row_and_is_listed(files: Dataset, tmp_path: Pat
         assert table["destination"].to_list() == ["cluster_0/a.jpg", "", "cluster_0/A_2.JPG"]
     listed = (tmp_path / "out/not_sorted.csv").read_text()
     assert "b.jpg,no such file" in listed or "b.jpg,No such file" in listed
-    undo_folders(tmp_path / "out")
+    undo_folders(tmp_path / "out", source=tmp_path / "in")
     assert set(tree(tmp_path / "in")) == {"a.jpg", "old/A.JPG"}
 
 

@@ -71,22 +71,30 @@ def propagate(space: Descriptor, rows: NDArray[np.int64], classes: NDArray[np.in
     most = min(max(_NEIGHBORS), len(rows) - 1)
     index = NearestNeighbors(algorithm="brute").fit(space.vectors[rows])
     distances, nearest = index.kneighbors(n_neighbors=most)  # of each asked image the others
+    floor = 1e-12 + 1e-3 * float(distances.mean())
     tried = [k for k in _NEIGHBORS if k <= most]
-    right = [float(np.mean(_vote(distances[:, :k], classes[nearest[:, :k]], n_values)[0] == classes)) for k in tried]
+    right = [
+        float(np.mean(_vote(distances[:, :k], classes[nearest[:, :k]], n_values, floor)[0] == classes)) for k in tried
+    ]
     best = int(np.argmax(right))
     found = np.zeros(len(space), dtype=np.int64)
     share = np.zeros(len(space))
     usable = np.flatnonzero(space.valid)
     for places, block in space.blocks(row_bytes=12 * len(rows)):
         away, near = index.kneighbors(block, tried[best])
-        found[usable[places]], share[usable[places]] = _vote(away, classes[near], n_values)
+        found[usable[places]], share[usable[places]] = _vote(away, classes[near], n_values, floor)
     found[rows], share[rows] = classes, 1.0
     return Propagated(found, share, tried[best], right[best])
 
 
-def _vote(distances: NDArray[Any], classes: NDArray[np.int64], n_values: int) -> tuple[Any, Any]:
-    """Return the class with the most weight and its share; a neighbour weighs as one over its distance."""
-    weights = 1 / np.maximum(distances, 1e-12 + 1e-3 * distances.mean())
+def _vote(
+    distances: NDArray[Any], classes: NDArray[np.int64], n_values: int, floor: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the class with the most weight and its share; a neighbour weighs as one over its distance.
+
+    `floor` is the least distance that counts, the same for all images: an equal image must not outvote all others.
+    """
+    weights = 1 / np.maximum(distances, floor)
     votes = np.zeros((len(classes), n_values))
     for column in range(classes.shape[1]):
         votes[np.arange(len(classes)), classes[:, column]] += weights[:, column]

@@ -139,7 +139,7 @@ def group_similar(
     Images are decoded once, O(n_images * n_pixels), and what is compared of them stays in a temporary file if it is
     large. Pairs that cannot reach the threshold are left out by rules that lose none: multi-index hashing [1]_ for
     hashes and MinHash, bounds for SSIM, template matching and ORB. In the worst case O(n_images²) pairs. Memory is
-    that of a batch for components, of all similar pairs for complete linkage and of those of unequal hashes.
+    that of a batch for components, of all similar pairs for complete linkage.
 
     References
     ----------

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.clustering.components import linked
+from veriwild_clustering.clustering.components import linked, pairs_for
 from veriwild_clustering.clustering.similar.reading import Compared
 from veriwild_clustering.core.vectors.links import Links
-from veriwild_clustering.descriptors.pairwise.measure import Found, similar_pairs, similarity_matrix
+from veriwild_clustering.descriptors.pairwise.measure import (
+    Found,
+    similar_links,
+    similar_pairs,
+    similarity_matrix,
+)
 
 __all__ = ["MERGES", "Merger"]
 
@@ -33,7 +38,7 @@ class Merger:
     def exact(self, linkage: str) -> tuple[NDArray[np.int64], int, int]:
         """Return groups, similar pairs and computed pairs of all images: those of one batch, whatever the batches."""
         matrix = partial(similarity_matrix, self.compared.measure, self.compared.features, n_jobs=self.n_jobs)
-        pairs = self._pairs(self.compared.rows)
+        pairs = self._pairs(self.compared.rows, pairs_for(linkage))
         return linked(self._n_rows, pairs, linkage=linkage, threshold=self.threshold, matrix=matrix)
 
     def representatives(self) -> tuple[NDArray[np.int64], int, int]:
@@ -41,13 +46,13 @@ class Merger:
         links, n_pairs, n_compared = Links(self._n_rows), 0, 0
         rows, step = self.compared.rows, self.batch_size or _BATCH
         for start in range(0, len(rows), step):
-            for found in self._pairs(rows[start : start + step]):
+            for found in self._pairs(rows[start : start + step], similar_links):
                 links.add(found.rows, found.others)
-                n_pairs, n_compared = n_pairs + len(found.rows), n_compared + found.n_compared
+                n_pairs, n_compared = n_pairs + found.n_pairs, n_compared + found.n_compared
         first = rows[np.unique(links.components()[rows], return_index=True)[1]]
-        for found in self._pairs(np.sort(first)):
+        for found in self._pairs(np.sort(first), similar_links):
             links.add(found.rows, found.others)
-            n_pairs, n_compared = n_pairs + len(found.rows), n_compared + found.n_compared
+            n_pairs, n_compared = n_pairs + found.n_pairs, n_compared + found.n_compared
         return links.components(), n_pairs, n_compared
 
     def loss(self, groups: NDArray[np.int64], *, random_state: int) -> float:
@@ -61,7 +66,7 @@ class Merger:
             part = np.union1d(sample, rows[start : start + _BATCH])
             here = np.zeros(self._n_rows, dtype=bool)
             here[rows[start : start + _BATCH]] = True
-            for found in self._pairs(part):
+            for found in self._pairs(part, similar_pairs):
                 # Each pair of a sampled image counts with the batch in which its other image lies.
                 counted = (asked[found.rows] & here[found.others]).astype(int) + (
                     asked[found.others] & here[found.rows]
@@ -74,8 +79,8 @@ class Merger:
     def _n_rows(self) -> int:
         return len(self.compared.descriptor)
 
-    def _pairs(self, rows: NDArray[np.int64]) -> Iterator[Found]:
-        return similar_pairs(
+    def _pairs(self, rows: NDArray[np.int64], pairs: Callable[..., Iterator[Found]]) -> Iterator[Found]:
+        return pairs(
             self.compared.measure, self.compared.features, rows,
             threshold=self.threshold, tile=self.batch_size or _BATCH, n_jobs=self.n_jobs,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from math import ceil
@@ -72,7 +73,7 @@ def _read(dataset: Dataset, measure: Measure, *, batch_size: int, n_jobs: int, p
     groups = decoded_groups(image_store_of(dataset), paths, start=0, batch_size=size, n_threads=n_jobs)
     valid = np.zeros(len(paths), dtype=bool)
     features = described = None
-    with closing(groups):
+    with closing(groups), ThreadPoolExecutor(n_jobs, thread_name_prefix="features") as pool:
         steps = track(
             groups, description="Images", total=ceil(len(paths) / size), unit=" images", per_step=size, show=progress
         )
@@ -81,7 +82,9 @@ def _read(dataset: Dataset, measure: Measure, *, batch_size: int, n_jobs: int, p
             pixels = [image.pixels for image in images if image.pixels is not None]
             if not pixels:
                 continue
-            made = measure.features(pixels)
+            share = ceil(len(pixels) / n_jobs)
+            parts = [pixels[start : start + share] for start in range(0, len(pixels), share)]
+            made = np.concatenate([*pool.map(measure.features, parts)])
             if features is None or described is None:
                 features = _array((len(paths), made.shape[1]), made.dtype)
                 described = _array((len(paths), measure.describe(made).shape[1]), np.dtype(np.float32))

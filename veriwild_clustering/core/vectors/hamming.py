@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_BITS", "Visit", "pairs_within", "visit_near"]
+__all__ = ["MOST_BITS", "near_pairs", "pairs_within"]
 
 MOST_BITS = 64
 _FEW = 64  # codes among which splitting costs more than comparing all
 
-Visit = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], None]
-"""Takes the later places of pairs, the earlier places, and the numbers of bits in which they differ."""
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def visit_near(codes: NDArray[np.uint64], *, max_distance: int, visit: Visit) -> None:
-    """Visit, among others, every pair of different codes that differ in at most `max_distance` bits.
+def near_pairs(codes: NDArray[np.uint64], *, max_distance: int) -> Iterator[Pairs]:
+    """Yield, among others, every pair of different codes that differ in at most `max_distance` bits, and none twice.
 
-    Two codes that differ in at most d bits agree in at least one of d + 1 bands of bits, so only codes that agree in a
-    band are compared. A pair may be visited more than once, and so may pairs that are farther apart: the distance says.
+    Pairs come in pieces of at most as many as there are codes: the later places, the earlier places, and the numbers of
+    bits in which they differ. Two codes that differ in at most d bits agree in at least one of d + 1 bands of bits, so
+    only codes that agree in a band are compared, and the first such band is where a pair counts. Pairs that are farther
+    apart come too: the distance says.
     """
     if len(codes):
         bits = np.arange(MOST_BITS, dtype=np.uint64)
-        _search(codes, np.arange(len(codes)), bits, n_bands=max_distance + 1, visit=visit)
+        yield from _search(codes, np.arange(len(codes)), bits, n_bands=max_distance + 1, differ=())
 
 
 def pairs_within(
@@ -39,31 +40,51 @@ def pairs_within(
 
 
 def _search(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], bits: NDArray[np.uint64], *, n_bands: int, visit: Visit
-) -> None:
-    """Visit pairs of members that agree in one of the bands into which the bits, all that they may differ in, fall."""
-    bands = [bits[place::n_bands] for place in range(n_bands)]
+    codes: NDArray[np.uint64],
+    members: NDArray[np.int64],
+    bits: NDArray[np.uint64],
+    *,
+    n_bands: int,
+    differ: tuple[np.uint64, ...],
+) -> Iterator[Pairs]:
+    """Yield pairs of members that agree in one of the bands into which the bits, all that they may differ in, fall.
+
+    Those that agree in one of the masks `differ` are left out: they came with an earlier band.
+    """
+    bands = [_mask(bits[place::n_bands]) for place in range(n_bands)]
     groups = [_agreeing(codes, members, band) for band in bands]
     if sum(float(sizes @ sizes) for _, sizes in groups) > len(members) ** 2 / 2:
-        _compare(codes, members, np.array([len(members)]), visit)
+        yield from _compare(codes, members, np.array([len(members)]), differ)
         return
-    for band, (together, sizes) in zip(bands, groups, strict=True):
+    for place, (together, sizes) in enumerate(groups):
+        before = (*differ, *bands[:place])
         many = sizes > _FEW
-        _compare(codes, together[np.repeat(~many, sizes)], sizes[~many], visit)
+        yield from _compare(codes, together[np.repeat(~many, sizes)], sizes[~many], before)
+        left = bits[(bands[place] >> bits) & np.uint64(1) == 0]
         for part in np.split(together[np.repeat(many, sizes)], np.cumsum(sizes[many]))[:-1]:
-            _search(codes, part, np.setdiff1d(bits, band), n_bands=n_bands, visit=visit)
+            yield from _search(codes, part, left, n_bands=n_bands, differ=before)
+
+
+def _mask(bits: NDArray[np.uint64]) -> np.uint64:
+    return np.uint64(np.bitwise_or.reduce(np.uint64(1) << bits, initial=np.uint64(0)))
 
 
 def _agreeing(
-    codes: NDArray[np.uint64], members: NDArray[np.int64], band: NDArray[np.uint64]
+    codes: NDArray[np.uint64], members: NDArray[np.int64], band: np.uint64
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the members sorted into groups that agree in the bits of the band, each in order, and their sizes."""
-    values = codes[members] & np.bitwise_or.reduce(np.uint64(1) << band, initial=np.uint64(0))
+    values = codes[members] & band
     order = np.argsort(values, kind="stable")
     return members[order], np.unique(values, return_counts=True)[1]
 
 
-def _compare(codes: NDArray[np.uint64], members: NDArray[np.int64], sizes: NDArray[np.int64], visit: Visit) -> None:
-    """Compare all members of each group and visit the pairs with their distances."""
-    for row, other in pairs_within(members, sizes):
-        visit(row, other, np.bitwise_count(codes[row] ^ codes[other]).astype(np.int64))
+def _compare(
+    codes: NDArray[np.uint64], members: NDArray[np.int64], sizes: NDArray[np.int64], differ: tuple[np.uint64, ...]
+) -> Iterator[Pairs]:
+    """Compare all members of each group and yield the pairs that differ within each of the masks."""
+    for later, earlier in pairs_within(members, sizes):
+        difference = codes[later] ^ codes[earlier]
+        new = np.ones(len(later), dtype=bool)
+        for mask in differ:
+            new &= (difference & mask) != 0
+        yield later[new], earlier[new], np.bitwise_count(difference[new]).astype(np.int64)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -19,6 +19,7 @@ __all__ = ["CornerSimilarity"]
 _N_HASHES = 128
 _SIDE, _GRID = 128, 16
 _N_CORNERS = 100
+_NO_HASH = 2**32 - 1  # of a set without cells
 _KEPT_BITS = 2**24 - 1  # of each hash: what float32 holds exactly
 
 
@@ -36,13 +37,10 @@ class CornerSimilarity:
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return the MinHash signatures."""
-        minhash = _minhash()
-        empty = minhash(num_perm=_N_HASHES, seed=1)
+        hashes = _cell_hashes()
         signatures = np.empty((len(images), _N_HASHES), dtype=np.uint32)
         for row, image in enumerate(images):
-            empty.clear()
-            empty.update_batch([int(cell).to_bytes(2, "little") for cell in _cells(image)])
-            signatures[row] = empty.hashvalues & _KEPT_BITS
+            signatures[row] = hashes[_cells(image)].min(axis=0, initial=_NO_HASH) & _KEPT_BITS
         return signatures
 
     def describe(self, features: Features) -> NDArray[np.float32]:
@@ -65,12 +63,20 @@ class CornerSimilarity:
             yield Found(rows[one], rows[other], counts / _N_HASHES, int(n_compared))
 
 
-def _minhash() -> Any:
+@cache
+def _cell_hashes() -> NDArray[np.int64]:
+    """Return the hashes of each cell: those of a set are the least of its cells'."""
     try:
         from datasketch import MinHash
     except ImportError as error:
         raise ImportError("MinHash needs datasketch: pip install 'veriwild-clustering[vision]'.") from error
-    return MinHash
+    one = MinHash(num_perm=_N_HASHES, seed=1)
+    hashes = np.empty((_GRID**2, _N_HASHES), dtype=np.int64)
+    for cell, row in enumerate(hashes):
+        one.clear()
+        one.update_batch([cell.to_bytes(2, "little")])
+        row[:] = one.hashvalues
+    return hashes
 
 
 def _agreeing(part: Features) -> tuple[Rows, Rows]:

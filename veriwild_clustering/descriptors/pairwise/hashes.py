@@ -9,9 +9,9 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.core.vectors.hamming import MOST_BITS, visit_near
+from veriwild_clustering.core.vectors.hamming import MOST_BITS, near_pairs
 from veriwild_clustering.descriptors.extraction.handcrafted import HANDCRAFTED
-from veriwild_clustering.descriptors.pairwise.measure import Features, Found, Rows
+from veriwild_clustering.descriptors.pairwise.measure import MOST_PAIRS, Features, Found, Rows
 
 __all__ = ["HashSimilarity"]
 
@@ -50,16 +50,19 @@ class HashSimilarity:
         codes = np.asarray(features[rows, 0], dtype=np.uint64)
         most = floor(self.n_bits * (1 - threshold) + 1e-9)
         kept: list[NDArray[np.int64]] = []
-        n_compared = 0
-
-        def note(later: Rows, earlier: Rows, distance: Rows) -> None:
-            nonlocal n_compared
+        n_kept = n_compared = 0
+        for later, earlier, distance in near_pairs(codes, max_distance=most):
             n_compared += len(distance)
             near = distance <= most
-            kept.append(np.stack([later[near] * len(codes) + earlier[near], distance[near]]))
+            if not near.any():
+                continue
+            kept.append(np.stack([later[near], earlier[near], distance[near]]))
+            n_kept += kept[-1].shape[1]
+            if n_kept >= MOST_PAIRS:
+                yield self._found(rows, kept, n_compared)
+                kept, n_kept, n_compared = [], 0, 0
+        yield self._found(rows, kept, n_compared)
 
-        visit_near(codes, max_distance=most, visit=note)
-        keys, distances = np.concatenate([np.empty((2, 0), np.int64), *kept], axis=1)
-        keys, once = np.unique(keys, return_index=True)  # pairs that agree in several bands come several times
-        later, earlier = np.divmod(keys, max(1, len(codes)))
-        yield Found(rows[later], rows[earlier], 1 - distances[once] / self.n_bits, n_compared)
+    def _found(self, rows: Rows, kept: list[NDArray[np.int64]], n_compared: int) -> Found:
+        later, earlier, distance = np.concatenate([np.empty((3, 0), np.int64), *kept], axis=1)
+        return Found(rows[later], rows[earlier], 1 - distance / self.n_bits, n_compared)

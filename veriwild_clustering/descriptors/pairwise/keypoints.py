@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from veriwild_clustering.descriptors.pairwise.measure import Features, Found, TiledMeasure, small
@@ -61,13 +62,26 @@ class KeypointSimilarity(TiledMeasure):
         return np.hstack([shares, counts[:, None] / _MOST]).astype(np.float32)
 
     def prepare(self, features: Features) -> Any:
-        """Return the numbers of keypoints and their descriptors."""
-        return features[:, 0].astype(np.int64), np.ascontiguousarray(features[:, 1:]).reshape(-1, _MOST, _WORDS)
+        """Return the numbers of keypoints and their descriptors, word by word, as vector instructions take them."""
+        points = features[:, 1:].reshape(-1, _MOST, _WORDS)
+        return features[:, 0].astype(np.int64), np.ascontiguousarray(points.transpose(0, 2, 1))
 
     def compare(self, left: Any, right: Any, *, threshold: float, same: bool) -> Found:
         """Return the pairs that reach the threshold."""
         rows, others, values, n_compared = _compare(*left, *right, threshold, same)  # type: ignore[call-arg]
         return Found(rows, others, values, int(n_compared))
+
+
+def _bit_counter(typing_context, word):  # type: ignore[no-untyped-def]  # noqa: ARG001 - as numba asks for it
+    """Return the number of 1 bits, as the compiler knows best how to count them on this processor."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+_count_bits: Any = intrinsic(_bit_counter)
 
 
 @njit(nogil=True, cache=True)
@@ -79,7 +93,7 @@ def _compare(n_left, left, n_right, right, threshold, same):  # type: ignore[no-
             needed = max(0, int(np.ceil(threshold * (n + m) / 2 - 1e-9)))
             if min(n, m) < needed:
                 continue
-            count = _matches(left[i, :n], right[j, :m], needed)
+            count = _matches(left[i], n, right[j], m, needed)
             if count < 0:
                 continue
             n_compared += 1
@@ -91,41 +105,44 @@ def _compare(n_left, left, n_right, right, threshold, same):  # type: ignore[no-
 
 
 @njit(nogil=True, cache=True)
-def _matches(a, b, needed):  # type: ignore[no-untyped-def]
+def _matches(left, n, right, m, needed):  # type: ignore[no-untyped-def]
     """Return the number of mutual matches, or −1 as soon as there cannot be as many as needed."""
-    nearest = np.empty(len(a), dtype=np.int64)
-    possible = len(a)
-    for i in range(len(a)):
-        nearest[i] = _nearest(a[i], b)
+    nearest = np.empty(n, dtype=np.int64)
+    possible = n
+    for i in range(n):
+        nearest[i] = _nearest(left, i, right, m)
         if nearest[i] < 0:
             possible -= 1
             if possible < needed:
                 return -1
     count = 0
-    for i in range(len(a)):
-        if nearest[i] >= 0 and _nearest(b[nearest[i]], a) == i:
+    for i in range(n):
+        if nearest[i] >= 0 and _nearest(right, nearest[i], left, n) == i:
             count += 1
     return count
 
 
 @njit(nogil=True, cache=True)
-def _nearest(point, others):  # type: ignore[no-untyped-def]
+def _nearest(points, i, others, n):  # type: ignore[no-untyped-def]
     """Return the first of the nearest descriptors, −1 if none is near."""
+    a, b, c, d = points[0, i], points[1, i], points[2, i], points[3, i]
+    if not _is_any_near(a, b, c, d, others[0, :n], others[1, :n], others[2, :n], others[3, :n]):
+        return -1
     best, at = _NEAR + 1, -1
-    for j in range(len(others)):
-        distance = 0
-        for k in range(_WORDS):
-            distance += _count_bits(point[k] ^ others[j, k])
-            if distance >= best:
-                break
+    for j in range(n):
+        distance = _count_bits(a ^ others[0, j]) + _count_bits(b ^ others[1, j])
+        distance += _count_bits(c ^ others[2, j]) + _count_bits(d ^ others[3, j])
         if distance < best:
             best, at = distance, j
     return at
 
 
 @njit(nogil=True, cache=True)
-def _count_bits(x):  # type: ignore[no-untyped-def]
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+def _is_any_near(a, b, c, d, first, second, third, fourth):  # type: ignore[no-untyped-def]
+    """Tell whether any descriptor is near: most often none is, and a loop without branches compares several at once."""
+    n_near = 0
+    for j in range(len(first)):
+        distance = _count_bits(a ^ first[j]) + _count_bits(b ^ second[j])
+        distance += _count_bits(c ^ third[j]) + _count_bits(d ^ fourth[j])
+        n_near += distance <= _NEAR
+    return n_near > 0

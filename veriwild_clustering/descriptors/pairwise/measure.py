@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,19 +14,41 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.vectors.hamming import pairs_within
 
-__all__ = ["Found", "Measure", "TiledMeasure", "equal_rows", "similar_pairs", "similarity_matrix", "small"]
+__all__ = [
+    "MOST_PAIRS",
+    "Found",
+    "Measure",
+    "TiledMeasure",
+    "equal_rows",
+    "similar_links",
+    "similar_pairs",
+    "similarity_matrix",
+    "small",
+]
 
 Features = NDArray[Any]
 Rows = NDArray[np.int64]
 
+MOST_PAIRS = 2**16
+"""Of pairs that are gathered before they are passed on."""
+
 
 class Found(NamedTuple):
-    """Pairs that reach the threshold, and how many pairs were computed to find them."""
+    """Pairs that reach the threshold, and how many pairs were computed to find them.
+
+    `n_implied` counts pairs that reach it too and are not listed: of equal images, where a chain says as much.
+    """
 
     rows: Rows
     others: Rows
     similarities: NDArray[np.float64]
     n_compared: int
+    n_implied: int = 0
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs reach the threshold."""
+        return len(self.rows) + self.n_implied
 
 
 class Measure(Protocol):
@@ -101,22 +125,81 @@ def similar_pairs(
     tile: int = 1024,
     n_jobs: int = 1,
 ) -> Iterator[Found]:
-    """Yield every pair of rows, in ascending order, that reaches the threshold; equal features are compared once."""
-    kind = equal_rows(features, rows)
-    order = np.argsort(kind, kind="stable")
-    sizes = np.bincount(kind, minlength=0)
-    starts = np.cumsum(sizes) - sizes
-    first = rows[order[starts]]
-    for later, earlier in pairs_within(rows[order], sizes):
+    """Yield every pair of rows, in ascending order, that reaches the threshold; equal features are compared once.
+
+    Pairs that follow from equal features come in pieces, so that they need no more memory than the rows do.
+    """
+    sets = _EqualSets.of(features, rows)
+    for later, earlier in pairs_within(sets.rows, sets.sizes):
         yield Found(later, earlier, np.ones(len(later)), 0)
-    for found in measure.pairs(features, np.sort(first), threshold=threshold, tile=tile, n_jobs=n_jobs):
-        left, right = (kind[np.searchsorted(rows, ends)] for ends in (found.rows, found.others))
-        each = sizes[left] * sizes[right]
-        pair = np.repeat(np.arange(len(left)), each)
-        within = np.arange(len(pair)) - np.repeat(np.cumsum(each) - each, each)
-        one = rows[order[starts[left[pair]] + within // sizes[right[pair]]]]
-        other = rows[order[starts[right[pair]] + within % sizes[right[pair]]]]
-        yield Found(one, other, found.similarities[pair], found.n_compared)
+    for found in measure.pairs(features, sets.first, threshold=threshold, tile=tile, n_jobs=n_jobs):
+        yield from sets.spread(found)
+
+
+def similar_links(
+    measure: Measure,
+    features: Features,
+    rows: Rows,
+    *,
+    threshold: float,
+    tile: int = 1024,
+    n_jobs: int = 1,
+) -> Iterator[Found]:
+    """Yield few pairs that join the rows, in ascending order, into the groups into which all similar pairs join them.
+
+    Equal features are a chain, of which the first row alone meets others: n equal rows make n − 1 pairs.
+    """
+    sets = _EqualSets.of(features, rows)
+    repeated = sets.rows[1:][np.diff(sets.number) == 0]
+    before = sets.rows[:-1][np.diff(sets.number) == 0]
+    n_equal = int((sets.sizes * (sets.sizes - 1) // 2).sum())
+    yield Found(repeated, before, np.ones(len(repeated)), 0, n_equal - len(repeated))
+    for found in measure.pairs(features, sets.first, threshold=threshold, tile=tile, n_jobs=n_jobs):
+        n_pairs = int((sets.sizes[sets.of_first(found.rows)] * sets.sizes[sets.of_first(found.others)]).sum())
+        yield found._replace(n_implied=n_pairs - len(found.rows))
+
+
+@dataclass(frozen=True)
+class _EqualSets:
+    """Rows in sets of equal features, one set behind the other in the order of their first rows."""
+
+    rows: Rows
+    number: Rows  # of the set of each row
+    sizes: Rows
+
+    @classmethod
+    def of(cls, features: Features, rows: Rows) -> _EqualSets:
+        number = equal_rows(features, rows)
+        order = np.argsort(number, kind="stable")
+        return cls(rows[order], number[order], np.bincount(number))
+
+    @cached_property
+    def starts(self) -> Rows:
+        return np.asarray(np.cumsum(self.sizes) - self.sizes)
+
+    @cached_property
+    def first(self) -> Rows:
+        """The first row of each set, in ascending order, as `equal_rows` counts sets by their first rows."""
+        return self.rows[self.starts]
+
+    def of_first(self, rows: Rows) -> Rows:
+        """Return the numbers of the sets whose first rows are given."""
+        return np.searchsorted(self.first, rows)
+
+    def spread(self, found: Found) -> Iterator[Found]:
+        """Yield the pairs of all rows of two sets for the pairs of their first rows, not too many at a time."""
+        left, right = self.of_first(found.rows), self.of_first(found.others)
+        each = self.sizes[left] * self.sizes[right]
+        stops = np.cumsum(each)
+        n_compared = found.n_compared
+        for start in range(0, max(1, int(each.sum())), MOST_PAIRS):
+            place = np.arange(start, min(start + MOST_PAIRS, int(each.sum())))
+            pair = np.searchsorted(stops, place, side="right")
+            within = place - (stops - each)[pair]
+            one = self.rows[self.starts[left[pair]] + within // self.sizes[right[pair]]]
+            other = self.rows[self.starts[right[pair]] + within % self.sizes[right[pair]]]
+            yield Found(one, other, found.similarities[pair], n_compared)
+            n_compared = 0
 
 
 def similarity_matrix(measure: Measure, features: Features, rows: Rows, *, n_jobs: int = 1) -> NDArray[np.float64]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from veriwild_clustering.core.storage.image_store import safe_path
+from veriwild_clustering.core.validation import DatasetError, reason_of
 
 __all__ = ["Journal", "Record", "sync_folder"]
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Record(NamedTuple):
@@ -20,19 +24,35 @@ class Record(NamedTuple):
     mtime_ns: int
     sha256: str
 
+    @classmethod
+    def checked(cls, *values: Any) -> Record:
+        """Return what a line of a journal says of a file; ValueError if it is none."""
+        n_bytes, mtime_ns, sha256 = values
+        if type(n_bytes) is not int or type(mtime_ns) is not int or n_bytes < 0 or not _SHA256.fullmatch(sha256):
+            raise ValueError(f"{values!r} are no size, time and sha256")
+        return cls(n_bytes, mtime_ns, sha256)
+
 
 class Journal:
     """A file to which lines are only added: what is about to happen to an image, and what was written besides.
 
-    A line that a kill cut in half is cut off; nothing had been done on its account.
+    A last line that a kill cut in half is cut off; nothing had been done on its account.
 
     Parameters
     ----------
     folder : Path
         Where the journal lies; it must exist.
+    n_rows : int
+        How many images the plan has.
+
+    Raises
+    ------
+    DatasetError
+        If another line is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, n_rows: int) -> None:
+        self._n_rows = n_rows
         self.path = folder / "journal.jsonl"
         self.files: dict[int, Record] = {}
         self.left: dict[int, str] = {}
@@ -66,23 +86,39 @@ class Journal:
 
     def _read(self) -> None:
         with self.path.open("rb") as stream:
-            for line in stream:
+            for number, line in enumerate(stream, 1):
                 if not line.endswith(b"\n"):
                     break
-                self._take(*json.loads(line))
+                try:
+                    self._take(*json.loads(line))
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise DatasetError(
+                        f"{self.path}, line {number}, is damaged ({reason_of(error)}); nothing was touched. Restore "
+                        f"it from a backup, or move the images by hand: plan.jsonl beside it says whence they came."
+                    ) from error
                 self._end += len(line)
 
     def _take(self, kind: str, *values: Any) -> None:
         if kind == "file":
-            self.files[values[0]] = Record(*values[1:])
+            row, *record = values
+            self.files[self._row(row)] = Record.checked(*record)
         elif kind == "left":
-            self.left[values[0]] = values[1]
+            row, reason = values
+            self.left[self._row(row)] = str(reason)
         elif kind == "made":
-            self.made.setdefault(safe_path(values[0]), set()).add(values[1])
+            name, digest = values
+            self.made.setdefault(safe_path(name), set()).add(str(digest))
         elif kind == "complete":
             self.complete = True
         elif kind == "undo":
             self.undoing = True
+        else:
+            raise ValueError(f"{kind!r} is no kind of entry")
+
+    def _row(self, row: Any) -> int:
+        if type(row) is not int or not 0 <= row < self._n_rows:
+            raise ValueError(f"{row!r} is the number of no image")
+        return row
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,9 +18,20 @@ from veriwild_clustering.core.partition import NOISE
 from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.storage.image_store import ImageStore, safe_path
 from veriwild_clustering.core.storage.tables import index_by_path
-from veriwild_clustering.core.validation import DatasetError, check_choice, check_rows
+from veriwild_clustering.core.validation import DatasetError, check_choice, check_rows, reason_of
 
-__all__ = ["STATE", "TRANSFERS", "Plan", "cluster_folder", "load_plan", "make_plan", "remove_plan", "save_plan"]
+__all__ = [
+    "STATE",
+    "TRANSFERS",
+    "Plan",
+    "check_source",
+    "cluster_folder",
+    "load_plan",
+    "make_plan",
+    "refuse_links_in",
+    "remove_plan",
+    "save_plan",
+]
 
 STATE = ".veriwild_folders"
 TRANSFERS = ("copy", "move", "hardlink", "symlink")
@@ -149,8 +160,9 @@ def load_plan(out: Path) -> Plan | None:
         if header["version"] != _VERSION:
             raise ValueError(f"version {header['version']}")
         paths, clusters, destinations = zip(*rows, strict=True)
-        if any(safe_path(place) != place for place in destinations):
-            raise ValueError("places in unusual spelling")
+        _check_rows(paths, clusters, destinations)
+        if header["transfer"] not in TRANSFERS:
+            raise ValueError(f"transfer {header['transfer']!r}")
         return Plan(
             ImageStore(Path(header["location"]), header["strip"], header["inside"]),
             paths,
@@ -161,8 +173,48 @@ def load_plan(out: Path) -> Plan | None:
             listed=Path(header["listed"]),
             **{key: header[key] for key in ("contact_sheets", "made_out", "request")},
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{file} is damaged or of another version ({error}). Keep it and ask for advice.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise DatasetError(
+            f"{file} is damaged or of another version ({reason_of(error)}). Keep it and ask for advice."
+        ) from error
+
+
+def check_source(plan: Plan, source: str | Path | None, out: Path) -> None:
+    """Refuse a plan that would write elsewhere than into its own folder and the one that the user names."""
+    location = os.path.realpath(plan.store.location)
+    inside = os.path.realpath(plan.store.location / plan.store.inside)
+    if source is None:
+        if plan.transfer == "move":
+            raise DatasetError(
+                f"The images in {out} were moved out of {location}, as is written there. If they shall go back to that "
+                f"folder, name it as `source`."
+            )
+        return
+    told = os.path.realpath(source)
+    if told not in {location, inside} or os.path.commonpath([told, inside]) != told:
+        raise DatasetError(f"{out} was not sorted from {source} but from {inside}. Name that folder.")
+
+
+def refuse_links_in(out: Path, plan: Plan | None = None) -> None:
+    """Refuse a folder whose parts are links: what is written there would go elsewhere."""
+    state = out / STATE
+    parts = [state, state / "stage", *(state.iterdir() if state.is_dir() and not state.is_symlink() else ())]
+    if plan is not None:
+        parts += [out / folder for folder in {place.partition("/")[0] for place in plan.destinations}]
+    links = [str(part) for part in (*parts, out / "contact_sheets") if part.is_symlink()]
+    if links:
+        raise DatasetError(f"{links[0]} is a link, which no sorting makes: what is done there would be done elsewhere.")
+
+
+def _check_rows(paths: Sequence[str], clusters: Sequence[int], destinations: Sequence[str]) -> None:
+    """Refuse paths that leave the images' folder, and places that are not a name in the folder of a cluster."""
+    for path, cluster, place in zip(paths, clusters, destinations, strict=True):
+        safe_path(path)
+        folder, _, name = safe_path(place).partition("/")
+        if place != f"{folder}/{name}" or "/" in name or folder != cluster_folder(cluster):
+            raise ValueError(f"{place!r} is no place of an image of cluster {cluster!r}")
+    if len(set(paths)) != len(paths) or len(set(destinations)) != len(destinations):
+        raise ValueError("two images have one place")
 
 
 def remove_plan(out: Path) -> None:

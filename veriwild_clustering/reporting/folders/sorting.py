@@ -20,7 +20,7 @@ from veriwild_clustering.reporting.folders.contact_sheets import sheets_of, writ
 from veriwild_clustering.reporting.folders.files import InTheWayError, SourceError, hash_file, publish
 from veriwild_clustering.reporting.folders.journal import Journal
 from veriwild_clustering.reporting.folders.leftovers import list_leftovers
-from veriwild_clustering.reporting.folders.plan import STATE, Plan, load_plan, save_plan
+from veriwild_clustering.reporting.folders.plan import STATE, Plan, load_plan, refuse_links_in, save_plan
 from veriwild_clustering.reporting.folders.transfers import Places
 
 __all__ = ["LEFT", "TABLE", "check_place", "foresee", "sort_images"]
@@ -58,7 +58,7 @@ def sort_images(plan: Plan, out: Path, *, progress: bool | None = None) -> pd.Da
                 begun = replace(plan, made_out=not existed)
                 save_plan(begun, out)
             _refuse_another(plan, begun, out)
-            run = _Run(begun, out, Journal(out / STATE), progress)
+            run = _Run(begun, out, Journal(out / STATE, n_rows=len(begun)), progress)
             run.finish()
             return run.table()
 
@@ -164,6 +164,7 @@ def check_place(plan: Plan, out: Path) -> None:
     with clear_errors(out):
         if out.exists() and not out.is_dir():
             raise DatasetError(f"{out} is a file. Name a folder that is empty or does not exist yet.")
+        refuse_links_in(out, plan)
         begun = load_plan(out)
         if begun is not None:
             _refuse_another(plan, begun, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +25,14 @@ from veriwild_clustering.reporting.folders.files import (
     publish,
 )
 from veriwild_clustering.reporting.folders.journal import Journal, Record
-from veriwild_clustering.reporting.folders.plan import STATE, Plan, load_plan, remove_plan
+from veriwild_clustering.reporting.folders.plan import (
+    STATE,
+    Plan,
+    check_source,
+    load_plan,
+    refuse_links_in,
+    remove_plan,
+)
 from veriwild_clustering.reporting.folders.transfers import Places
 
 __all__ = ["undo_folders"]
@@ -32,13 +40,16 @@ __all__ = ["undo_folders"]
 _SHOWN = 20
 
 
-def undo_folders(out: str | Path, *, progress: bool | None = None) -> pd.DataFrame:
+def undo_folders(out: str | Path, *, source: str | Path | None = None, progress: bool | None = None) -> pd.DataFrame:
     """Take back what `write_folders` did: moved images return to their places, copies and links are removed.
 
     Parameters
     ----------
     out : str or Path
         The folder that was written.
+    source : str or Path, optional
+        The folder from which the images came, needed where they were moved. Nothing outside of these two folders is
+        touched, whatever is written in `out`: it may come from somebody else.
     progress : bool, optional
         Show a progress bar; by default where somebody watches.
 
@@ -52,6 +63,7 @@ def undo_folders(out: str | Path, *, progress: bool | None = None) -> pd.DataFra
     DatasetError
         If the folder holds no sorting, another run is at work in it, or an image cannot go back: it was changed since,
         another file lies at its place, or the original of a copy is gone. All of these are listed, and nothing is done.
+        Also if `source` is missing or another folder, or what is written in `out` is damaged or leads out of it.
 
     Notes
     -----
@@ -70,16 +82,21 @@ def undo_folders(out: str | Path, *, progress: bool | None = None) -> pd.DataFra
     >>> dataset = Dataset(pd.DataFrame({"path": ["a.jpg"]}), image_store=ImageStore(folder / "in"))
     >>> partition = Partition([0], Descriptor("toy", np.zeros((1, 1))), "by hand")
     >>> table = write_folders(dataset, partition, folder / "out", transfer="move", contact_sheets=False)
-    >>> undo_folders(folder / "out")["undone"].to_list(), sorted(path.name for path in folder.iterdir())
-    (['moved back'], ['in'])
+    >>> undo_folders(folder / "out", source=folder / "in")["undone"].to_list()
+    ['moved back']
+    >>> sorted(path.name for path in folder.iterdir())
+    ['in']
     """
     out = Path(out)
+    refuse_links_in(out)
     plan = load_plan(out)
     if plan is None:
         raise DatasetError(f"{out} holds no sorting that could be undone. Name the folder that was written.")
+    refuse_links_in(out, plan)
+    check_source(plan, source, out)
     with clear_errors(out):
         with only_run(out / STATE, target=out):
-            journal = Journal(out / STATE)
+            journal = Journal(out / STATE, n_rows=len(plan))
             places = Places(plan, out)
             rows = [row for row in sorted(journal.files) if row not in journal.left]
             try:
@@ -140,8 +157,8 @@ def _hindrances_of_move(row: int, record: Record, places: Places) -> Iterator[st
     elif (here or is_under_way(source, staged, record)) and os.path.lexists(source):
         if not is_same(source, record, exactly=True):
             yield f"cannot go back: another file is at {source}"
-    elif not here and not os.path.lexists(source) and not staged.exists():
-        yield "is gone"
+    elif not here and not os.path.lexists(source) and not is_same(staged, record, exactly=True):
+        yield "was changed" if os.path.lexists(staged) else "is gone"
     above = next(folder for folder in source.parents if os.path.lexists(folder))
     if not above.is_dir():
         yield f"cannot go back: {above} is a file by now"
@@ -159,7 +176,12 @@ def _has_original(store: ImageStore, path: str, record: Record) -> bool:
     if not store.is_zip:
         return is_same(store.file(path), record, exactly=True)
     stamp = store.stamp(path)
-    return stamp is not None and stamp[0] == record.n_bytes
+    if stamp is None or stamp[0] != record.n_bytes:
+        return False
+    try:
+        return hashlib.sha256(store.read(path)).hexdigest() == record.sha256  # reading checks the CRC of the member
+    except (DatasetError, OSError):
+        return False
 
 
 def _put_back(row: int, record: Record, places: Places) -> str:
@@ -175,7 +197,9 @@ def _put_back(row: int, record: Record, places: Places) -> str:
         if os.path.lexists(source):
             if not os.path.lexists(target):
                 return ""
-            target.unlink()  # a second copy, verified: of a run killed between copying and deleting
+            if not is_same(source, record, exactly=True):
+                raise InTheWayError(str(source))
+            target.unlink()  # a second copy: of a run killed between copying and deleting
             return "moved back"
         source.parent.mkdir(parents=True, exist_ok=True)
         _return(target if os.path.lexists(target) else staged, source, record=record)
@@ -197,7 +221,8 @@ def _remove_own_files(plan: Plan, places: Places, journal: Journal) -> None:
     """Remove what was written besides the images, as far as nobody changed it, and folders that are empty."""
     for name, digests in journal.made.items():
         file = places.out / name
-        if file.is_file() and hash_file(file) in digests:
+        inside = file.resolve() == places.out.resolve() / name  # no link leads away
+        if inside and file.is_file() and hash_file(file) in digests:
             file.unlink()
     (places.out / STATE / "made").unlink(missing_ok=True)
     if places.stage.is_dir():

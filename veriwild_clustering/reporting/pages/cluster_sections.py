@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.partition import NOISE
 from veriwild_clustering.interpretation.evidence.attributes import vehicle_codes
+from veriwild_clustering.interpretation.language.languages import language_of
+from veriwild_clustering.interpretation.sentences import say_claims
 from veriwild_clustering.interpretation.summaries import ClusterSummaries
 from veriwild_clustering.reporting.figures.galleries import Album
 from veriwild_clustering.reporting.figures.style import palette
@@ -68,7 +69,7 @@ class ClusterBook:
                 "color": colors[cluster],
                 "tile": tile,
                 "size": f"{words['images']}: {words.count(fact['size'])} ({words.percent(fact['share'], decimals=1)})",
-                "text": words.keep(_claims_in(fact["text"])),
+                "text": words.keep(self._claims(cluster)),
                 "link": page_name(cluster),
             }
             for cluster, (fact, tile) in enumerate(zip(facts, self._tiles(medoids), strict=True))
@@ -102,6 +103,11 @@ class ClusterBook:
 
     def _name(self, cluster: int) -> str:
         return self.words.say("cluster", cluster=self.summaries.partition.numbered_name(cluster))
+
+    def _claims(self, cluster: int) -> str:
+        """Return the claims as a sentence of their own, without the name and the size that stand beside it."""
+        said = say_claims(_of(self.summaries.claims, cluster), language_of(self.words.language))
+        return f"{said[:1].upper()}{said[1:]}."
 
     def _link(self, cluster: int) -> dict[str, str]:
         return {"link": page_name(cluster)} if 0 <= cluster < self.n_pages else {}
@@ -228,12 +234,3 @@ class ClusterBook:
 
 def _of(table: pd.DataFrame, cluster: int) -> pd.DataFrame:
     return table[table["cluster"] == cluster]
-
-
-def _claims_in(text: str) -> str:
-    """Return the first sentence of a description, without the name and the size that stand beside it."""
-    said = text.partition("): ")[2]
-    # A claim ends with its lift in parentheses, so a full stop within a value ends no sentence.
-    first = re.match(r"(.*?\)\.|[^.]*\.) [A-ZА-Я]", said)
-    said = first[1] if first else said
-    return said[:1].upper() + said[1:]

@@ -33,7 +33,14 @@ def limited_budget(max_requests: int | None, max_cost: float | None, prices: tup
             raise ValueError("`prices` must be given with `max_cost`: those of a million tokens sent and received.")
     if prices is None:
         return Budget(max_requests)
-    sent, received = (check_real("prices", price, low=0) for price in prices)
+    try:
+        sent, received = prices
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`prices` must be two numbers, of a million tokens sent and of a million received, such as (0.5, 1.5). "
+            f"Got {prices!r} instead."
+        ) from None
+    sent, received = (check_real("prices", price, low=0) for price in (sent, received))
     return Budget(max_requests, max_cost, Prices(sent, received))
 
 
