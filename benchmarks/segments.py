@@ -1,0 +1,250 @@
+"""Segmentation: boundary recall and undersegmentation error of every method against drawn masks, and its time.
+
+The images are drawn with masks of their vehicles. Recall and error stand beside those of squares of a grid, as many as
+the method made segments, since more segments make both better; seconds beside those of the plain call of the library.
+Each method runs as it does by default and, where a parameter decides about the number of segments, at the value that
+comes nearest to fifty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.harness import Bench
+
+SIZES = {"tiny": 2, "small": 40, "medium": 150, "full": 600}
+
+SOUGHT = 50  # segments
+SETTINGS: Mapping[str, tuple[str, Sequence[float]]] = {
+    "slic": ("region_size", (12, 16, 20, 24, 28, 32, 36, 40, 48)),
+    "mslic": ("region_size", (12, 16, 20, 24, 28, 32, 36, 40, 48)),
+    "kmeans": ("n_segments", (SOUGHT,)),
+    "superpixel-kmeans": ("n_segments", (SOUGHT,)),
+    "felzenszwalb": ("scale", (25, 50, 100, 200, 400, 800)),
+    "graph": ("scale", (25, 50, 100, 200, 400, 800)),
+    "quickshift": ("max_distance", (5, 7, 10, 14, 20, 28, 40)),
+    "watershed": ("n_segments", (SOUGHT,)),
+}
+_TRIED = 20  # images on which a setting is sought
+_ROOM = 0.03  # share of a side that is left around the vehicle in the box for GrabCut
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Labels = NDArray[Any]
+
+
+def run(bench: Bench) -> None:
+    """Print the figures."""
+    from veriwild_clustering.images.segmentation.segmenting import METHODS
+
+    images, masks = scenes(bench.folder / "drawn", bench.n_images)
+    for method in METHODS:
+        if method == "sam":  # its weights are nobody's to pass on
+            continue
+        with bench.independent():
+            _print(bench, method, images, masks)
+        if method in SETTINGS:
+            with bench.independent():
+                name, value = _nearest(method, images)
+                _print(bench, method, images, masks, params={name: value}, title=f"{method}, {name} {value}")
+    with bench.independent():
+        _print_masks(bench, images, masks)
+
+
+def scenes(folder: Path, n_images: int) -> tuple[list[Image], list[Mask]]:
+    """Return drawn images of vehicles, and where each vehicle is."""
+    from PIL import Image as Pillow
+
+    from veriwild_clustering import draw_sample
+
+    if not folder.exists():
+        draw_sample(folder, n_images=max(50, n_images + n_images // 5), masks=True, random_state=0, progress=False)
+    truth = pd.read_csv(folder / "truth.csv", dtype=str, keep_default_na=False)
+    paths = truth.loc[truth["corruption"] == "", "path"].tolist()
+    chosen = [paths[place] for place in np.linspace(0, len(paths) - 1, n_images).astype(int)]
+    images = [np.asarray(Pillow.open(folder / "veriwild" / path).convert("RGB")) for path in chosen]
+    masks = [np.asarray(Pillow.open((folder / "masks" / path).with_suffix(".png"))) > 0 for path in chosen]
+    return images, masks
+
+
+def _print(
+    bench: Bench,
+    method: str,
+    images: Sequence[Image],
+    masks: Sequence[Mask],
+    *,
+    params: Mapping[str, Any] | None = None,
+    title: str | None = None,
+) -> None:
+    """Print recall, error, number and time of a method, with the plain call beside it where it runs by default."""
+    from veriwild_clustering import segment, segment_scores
+
+    plain = None if params else PLAIN_CALLS.get(method)
+    ours, squares, seconds, plain_seconds = [], [], [], []
+    for place, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        given = {"boxes": [_box(mask)]} if method == "grabcut" else dict(params or {})
+        labels, taken = _timed(partial(segment, image, method, **given), twice=not place)
+        seconds.append(taken)
+        if plain is not None:
+            plain_seconds.append(_timed(partial(plain, image, mask), twice=not place)[1])
+        ours.append(segment_scores(labels, mask))
+        squares.append(segment_scores(_squares(mask.shape, int(labels.max())), mask))
+    named = title or method
+    for score in ("boundary_recall", "undersegmentation_error"):
+        found, chance = (float(np.mean([one[score] for one in scores])) for scores in (ours, squares))
+        bench.figure(f"{named}: {score.replace('_', ' ')}", ours=found, baseline=chance, unit="", n_images=len(images))
+    number = float(np.mean([one["n_segments"] for one in ours]))
+    bench.figure(f"{named}: segments", ours=number, unit="", n_images=len(images))
+    bench.figure(
+        f"{named}: time of an image",
+        ours=float(np.mean(seconds)),
+        baseline=float(np.mean(plain_seconds)) if plain_seconds else None,
+        n_images=len(images),
+    )
+
+
+def _timed(call: Callable[[], Labels], *, twice: bool) -> tuple[Labels, float]:
+    """Return what a call returns and its seconds; done `twice`, those of the second time: imports do not count."""
+    if twice:
+        call()
+    started = perf_counter()
+    labels = call()
+    return labels, perf_counter() - started
+
+
+def _print_masks(bench: Bench, images: Sequence[Image], masks: Sequence[Mask]) -> None:
+    """Print how well masks of vehicles cover them, beside the whole image and beside GrabCut told the box."""
+    from veriwild_clustering import Masker, segment
+
+    masker = Masker("grabcut")
+    started = perf_counter()
+    found = masker(images)
+    seconds = (perf_counter() - started) / len(images)
+    told = [segment(image, "grabcut", boxes=[_box(mask)]) == 2 for image, mask in zip(images, masks, strict=True)]
+    whole = [np.ones_like(mask) for mask in masks]
+    for name, ours in (("Masker", found), ("GrabCut told the box", told)):
+        shares, chance = _overlap(ours, masks), _overlap(whole, masks)
+        bench.figure(
+            f"{name}: intersection over union", ours=shares, baseline=chance, unit="", n_images=len(images),
+        )  # fmt: skip
+    bench.figure("Masker: time of an image", ours=seconds, n_images=len(images))
+
+
+def _overlap(found: Sequence[Mask], masks: Sequence[Mask]) -> float:
+    return float(np.mean([(one & mask).sum() / (one | mask).sum() for one, mask in zip(found, masks, strict=True)]))
+
+
+def _nearest(method: str, images: Sequence[Image]) -> tuple[str, float]:
+    """Return the parameter of a method and the value that gives the number of segments that is sought."""
+    from veriwild_clustering import segment
+
+    name, values = SETTINGS[method]
+    if len(values) == 1:
+        return name, values[0]
+    some = images[:: max(1, len(images) // _TRIED)]
+    numbers = [np.mean([segment(image, method, **{name: value}).max() for image in some]) for value in values]
+    return name, values[int(np.argmin(np.abs(np.log(np.array(numbers) / SOUGHT))))]
+
+
+def _squares(size: tuple[int, ...], number: int) -> Labels:
+    """Return about as many equal squares as a number says, by row."""
+    height, width = size
+    columns = min(width, max(1, round(float(np.sqrt(number * width / height)))))
+    rows = min(height, max(1, round(number / columns)))
+    down, across = np.arange(height) * rows // height, np.arange(width) * columns // width
+    return np.asarray(down[:, None] * columns + across + 1)
+
+
+def _box(mask: Mask) -> tuple[int, int, int, int]:
+    """Return the box of a mask with some room, and a pixel of background at each edge of the image."""
+    y, x = np.nonzero(mask)
+    height, width = mask.shape
+    down, across = round(_ROOM * height), round(_ROOM * width)
+    top, bottom = max(1, int(y.min()) - down), min(height - 1, int(y.max()) + 1 + down)
+    left, right = max(1, int(x.min()) - across), min(width - 1, int(x.max()) + 1 + across)
+    return left, top, right, bottom
+
+
+def _slic(image: Image, _mask: Mask) -> Labels:
+    import cv2
+
+    slic = cv2.ximgproc.createSuperpixelSLIC(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), cv2.ximgproc.SLIC, 20, 30.0)
+    slic.iterate(10)
+    slic.enforceLabelConnectivity(25)
+    return np.asarray(slic.getLabels())
+
+
+def _kmeans(image: Image, _mask: Mask) -> Labels:
+    import cv2
+
+    place = 0.2 * np.indices(image.shape[:2]).reshape(2, -1).T
+    rows = np.hstack([image.reshape(-1, 3), place]).astype(np.float32)
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.2)
+    call: Any = cv2.kmeans
+    return np.asarray(call(rows, 15, None, stop, 10, cv2.KMEANS_PP_CENTERS)[1])
+
+
+def _graph(image: Image, _mask: Mask) -> Labels:
+    import cv2
+
+    graph = cv2.ximgproc.segmentation.createGraphSegmentation(0.5, 300, 100)
+    return np.asarray(graph.processImage(np.ascontiguousarray(image[..., ::-1])))
+
+
+def _felzenszwalb(image: Image, _mask: Mask) -> Labels:
+    from skimage.segmentation import felzenszwalb
+
+    return np.asarray(felzenszwalb(image, scale=100, sigma=0.5, min_size=100))
+
+
+def _quickshift(image: Image, _mask: Mask) -> Labels:
+    from skimage.segmentation import quickshift
+
+    return np.asarray(quickshift(image, kernel_size=3, max_dist=100, ratio=0.5, rng=0))
+
+
+def _chan_vese(image: Image, _mask: Mask) -> Labels:
+    from skimage.color import rgb2gray
+    from skimage.segmentation import chan_vese
+
+    return np.asarray(chan_vese(rgb2gray(image), mu=0.25, max_num_iter=100, init_level_set="checkerboard"))
+
+
+def _watershed(image: Image, _mask: Mask) -> Labels:
+    from skimage.color import rgb2gray
+    from skimage.filters import sobel
+    from skimage.segmentation import watershed
+
+    return np.asarray(watershed(sobel(rgb2gray(image)), markers=100, compactness=0.001))
+
+
+def _grabcut(image: Image, mask: Mask) -> Labels:
+    import cv2
+
+    left, top, right, bottom = _box(mask)
+    found = np.zeros(mask.shape, dtype=np.uint8)
+    inside, outside = np.zeros((1, 65)), np.zeros((1, 65))
+    rectangle = left, top, right - left, bottom - top
+    cv2.grabCut(image[..., ::-1].copy(), found, rectangle, outside, inside, 5, cv2.GC_INIT_WITH_RECT)
+    return found
+
+
+PLAIN_CALLS: Mapping[str, Callable[[Image, Mask], Labels]] = {
+    "slic": _slic,
+    "kmeans": _kmeans,
+    "graph": _graph,
+    "felzenszwalb": _felzenszwalb,
+    "quickshift": _quickshift,
+    "chan-vese": _chan_vese,
+    "watershed": _watershed,
+    "grabcut": _grabcut,
+}
+"""What a user would call instead. MSLIC would write outside of its memory, the others are no single call."""
