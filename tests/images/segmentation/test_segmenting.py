@@ -112,6 +112,8 @@ def test_edges_are_zero_and_the_rest_contiguous() -> None:
     labels, edges = np.array([[4, 4, 9]]), np.array([[False, True, False]])
     assert contiguous(labels, edges=edges).tolist() == [[1, 0, 2]]
     assert contiguous(labels, edges=~np.zeros_like(edges)).tolist() == [[0, 0, 0]]
+    assert contiguous(np.array([[-5, 10**9], [7, -5]])).tolist() == [[1, 3], [2, 1]]
+    assert contiguous(np.array([[250, 3]], np.uint8)).tolist() == [[2, 1]]
     assert (segment(scene(), "edge") == 0).any()
     assert (segment(scene(), "watershed", lines=True) == 0).any()
 
