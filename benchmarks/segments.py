@@ -160,7 +160,8 @@ def _nearest(method: str, images: Sequence[Image]) -> tuple[str, float]:
     if len(values) == 1:
         return name, values[0]
     some = images[:: max(1, len(images) // _TRIED)]
-    maps = [[segment(image, method, connected=True, **{name: value}) for image in some] for value in values]
+    settings: list[dict[str, Any]] = [{name: value} for value in values]
+    maps = [[segment(image, method, connected=True, **one) for image in some] for one in settings]
     numbers = [np.mean([labels.max() for labels in found]) for found in maps]
     return name, values[int(np.argmin(np.abs(np.log(np.array(numbers) / SOUGHT))))]
 
