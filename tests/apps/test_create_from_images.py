@@ -109,6 +109,23 @@ def test_preparation_is_in_the_table(images: Path, tmp_path: Path, measures: lis
     assert dataset["mean-color"].params["preparation"]["upscaler"]["model"] == "bicubic"
 
 
+def test_background_is_removed_before_images_are_described(images: Path, tmp_path: Path) -> None:
+    scene = np.full((60, 80, 3), 100, np.uint8)
+    scene[15:45, 15:65] = (180, 20, 30)
+    Image.fromarray(scene).save(images / "cars" / "car.png")
+    assert create(tmp_path, images, "--models", "mean-color", "--mask", "grabcut", "--no-measures") == 0
+    dataset = Dataset.open(tmp_path / "transport_dataset.csv")
+    table = dataset.images.set_index("path")
+    share = 30 * 50 / (60 * 80)
+    assert table.loc["cars/car.png", "foreground_share"] == pytest.approx(share)
+    assert table.loc["cars/car.png", "preparation"] == "background removed: 31% left"
+    assert np.isnan(table.loc["cars/5.jpg", "foreground_share"])  # it cannot be read
+    expected = share * np.array([180, 20, 30]) + (1 - share) * np.array([124, 116, 104])
+    vectors = dataset["mean-color"].vectors[table.index.get_loc("cars/car.png")]
+    np.testing.assert_allclose(vectors, expected, atol=0.01)
+    assert dataset["mean-color"].params["preparation"]["masker"]["model"] == "grabcut"
+
+
 def test_second_run_is_refused(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with only_run(tmp_path / ".transport_dataset.unfinished", target=tmp_path):
         assert create(tmp_path, images, "--models", "mean-color") == 2

@@ -251,6 +251,21 @@ def _no_weights(*_args: object, **_options: object) -> list[Path]:
     raise ModelError("no weights here.")
 
 
+def test_masks_are_chosen_as_the_other_steps_and_never_unasked(monkeypatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(model_options, "Masker", lambda name, **_: asked.append(name) or len)
+    parser = argparse.ArgumentParser()
+    model_options.add_model_options(parser)
+    model_options.add_preparation_options(parser, by_default=True)
+    without = ["--no-upscale", "--no-crop"]
+    for options in ([], ["--no-mask"]):
+        assert model_options.preparation_from(parser.parse_args([*without, *options])) is None
+    for options in (["--mask"], ["--mask", "grabcut"]):
+        arguments = parser.parse_args([*without, *options])
+        assert model_options.preparation_from(arguments) == Preparation(masker=len)
+    assert asked == ["deeplab-v3", "grabcut"]
+
+
 def test_a_licence_is_accepted_for_the_models_of_preparation_too(tmp_path, monkeypatch) -> None:
     accepted: list[tuple[str, Path | None]] = []
     monkeypatch.setattr(model_options, "accept_license", lambda name, *, folder: accepted.append((name, folder)))
@@ -260,5 +275,7 @@ def test_a_licence_is_accepted_for_the_models_of_preparation_too(tmp_path, monke
     model_options.add_preparation_options(parser, by_default=False)
     arguments = parser.parse_args(["--crop", "yolov10s", "--accept-license"])
     assert model_options.preparation_from(arguments, folder=tmp_path) == Preparation(None, len)
+    assert accepted == [("yolov10s", tmp_path)]
+    assert model_options.preparation_from(parser.parse_args(["--mask", "grabcut", "--accept-license"])) is not None
     assert accepted == [("yolov10s", tmp_path)]
     assert model_options.preparation_from(parser.parse_args([])) is None

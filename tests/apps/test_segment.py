@@ -32,6 +32,17 @@ def test_every_kind_of_image_is_segmented(tmp_path: Path, capsys: pytest.Capture
         np.testing.assert_array_equal(np.asarray(stored), expected)
 
 
+def test_a_huge_image_is_segmented_at_a_smaller_size(tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((3_000, 2_000)).save(tmp_path / "huge.jpg")
+    options = ["--method", "watershed", "--set", "n_segments=24", "--set", "compactness=0", "--no-overlays"]
+    assert main(["segment", str(tmp_path), str(tmp_path / "out"), *options]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["huge.jpg.labels.png"]
+    with Image.open(tmp_path / "out" / "huge.jpg.labels.png") as stored:
+        labels = np.asarray(stored)
+    assert labels.shape == (1_000, 1_500)  # at most four million pixels
+    assert labels.min() == 1
+
+
 def test_wrong_parameters_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     assert main(["segment", str(tmp_path), str(tmp_path / "out"), "--set", "colour=3"]) == 2

@@ -164,7 +164,7 @@ def test_settings_out_of_range_are_named(name: str, value: float) -> None:
         Preparation(**{name: value})
 
 
-@pytest.mark.parametrize("step", ["upscaler", "detector"])
+@pytest.mark.parametrize("step", ["upscaler", "detector", "masker"])
 def test_a_name_in_place_of_a_step_is_refused(step: str) -> None:
     with pytest.raises(TypeError, match=rf"`{step}` must be {step.capitalize()}\(\.\.\.\) or None. Got 'name'"):
         Preparation(**{step: "name"})

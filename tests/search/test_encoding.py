@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 from veriwild_clustering import Dataset, DatasetError, Descriptor, ImageInput, extract, transform
 from veriwild_clustering.images.models.record import Model, ModelFile
 from veriwild_clustering.images.preparation.detection import Detector
+from veriwild_clustering.images.preparation.masking import Masker
 from veriwild_clustering.images.preparation.prepare import Preparation
 from veriwild_clustering.images.preparation.super_resolution import Upscaler
 from veriwild_clustering.search.encoding import QueryEncoder
@@ -191,6 +192,20 @@ def test_the_preparation_that_was_recorded_is_done_again(folder: Path, models: d
     own = dict(made.descriptors["hog"].params) | {"preparation": "a function"}
     with pytest.raises(DatasetError, match="not of the catalog"):
         QueryEncoder().images([shown("rx")], replace(made.descriptors["hog"], params=own))
+
+
+def test_the_masks_that_were_recorded_are_made_again(tmp_path: Path) -> None:
+    for place in range(4):
+        pixels = np.full((60, 80, 3), 100, np.uint8)
+        pixels[15:45, 10 + place : 65] = (180, 20 + 40 * place, 30)
+        Image.fromarray(pixels).save(tmp_path / f"{place}.png")
+    prepare = Preparation(masker=Masker("grabcut", fill=(0, 0, 0), min_share=0.1, random_state=2))
+    made = extract(tmp_path, ["lab-histogram"], folder=tmp_path / "vectors", preparation=prepare)
+    assert made.table["foreground_share"].max() < 0.5
+    found = QueryEncoder().images([tmp_path / f"{place}.png" for place in range(4)], made.descriptors["lab-histogram"])
+    np.testing.assert_array_equal(found, made.descriptors["lab-histogram"].vectors)
+    plain = extract(tmp_path, ["lab-histogram"], folder=tmp_path / "plain").descriptors["lab-histogram"]
+    assert not np.allclose(found, plain.vectors)
 
 
 def test_a_descriptor_of_unknown_origin_names_what_can_be_searched(dataset: Dataset, encoder: QueryEncoder) -> None:

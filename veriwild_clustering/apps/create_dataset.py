@@ -131,8 +131,8 @@ def _check_options(arguments: argparse.Namespace, models: Sequence[str | Model])
         check_int("--jobs", arguments.jobs, low=1)
     if (arguments.pictures is None) != (not models):
         raise DatasetError("--pictures and --models go together: which images, and what makes vectors of them.")
-    if not models and (arguments.upscale or arguments.crop):
-        raise DatasetError("--upscale and --crop prepare the images of --pictures, which is not given.")
+    if not models and (arguments.upscale or arguments.crop or arguments.mask):
+        raise DatasetError("--upscale, --crop and --mask prepare the images of --pictures, which is not given.")
     if models and arguments.sample is not None:
         raise DatasetError("--sample draws images of its own; leave it out or leave out --pictures.")
     if models and arguments.no_images:

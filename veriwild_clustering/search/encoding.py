@@ -21,6 +21,7 @@ from veriwild_clustering.descriptors.text.embedding import CLIP_TEXT, embed_text
 from veriwild_clustering.images.models.catalog import MODELS, find_model
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.preparation.detection import Detector
+from veriwild_clustering.images.preparation.masking import GRABCUT, Masker
 from veriwild_clustering.images.preparation.prepare import Preparation
 from veriwild_clustering.images.preparation.super_resolution import BICUBIC, Upscaler
 from veriwild_clustering.images.reading import BadImageError, open_header, rgb_pixels, upright
@@ -199,8 +200,9 @@ class QueryEncoder:
         recorded = root.params["preparation"]
         settings = dict(recorded) if isinstance(recorded, Mapping) else {}
         upscaler, detector = settings.pop("upscaler", {}), settings.pop("detector", {})
-        known = [part is None or part.get("model") in {BICUBIC, *MODELS} for part in (upscaler, detector)]
-        if not all(known):
+        masker = settings.pop("masker", None)
+        parts, at_hand = (upscaler, detector, masker), {BICUBIC, GRABCUT, *MODELS}
+        if not all(part is None or part.get("model") in at_hand for part in parts):
             raise DatasetError(
                 f"{root.name!r} was extracted with a preparation that is not of the catalog ({recorded}): give the "
                 f"same one to `QueryEncoder(preparation=...)`."
@@ -209,8 +211,14 @@ class QueryEncoder:
         return Preparation(
             upscaler and Upscaler(upscaler["model"], **opened),
             detector and Detector(detector["model"], min_confidence=detector["min_confidence"], **opened),
+            masker=masker and Masker(masker["model"], **_masker_settings(masker), **opened),
             **settings,
         )
+
+
+def _masker_settings(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was recorded of a masker beside its network."""
+    return {name: recorded[name] for name in ("fill", "min_share", "random_state") if name in recorded}
 
 
 def _pixels(image: str | Path | ArrayLike) -> NDArray[np.uint8]:

@@ -158,6 +158,30 @@ def test_template_is_found_and_painted() -> None:
     assert Painting.of(np.ones((40, 50), np.int32)).stamp(image, black).mask(BLACK).sum() == 24
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([0.7, 1.0]))
+def test_places_of_a_template_are_those_of_brute_force(seed: int, share: float) -> None:
+    """Normalised squared differences in float64, place by place, over the pixels that count."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(1, 255, (14, 17, 3)).astype(np.uint8)
+    shape = image[4:9, 6:12].copy()
+    shape[2, 3] = 255 - shape[2, 3]
+    counted = rng.random(shape.shape[:2]) < share
+    counted[0, 0] = True
+    template = Template(shape, shape, attention=counted if share < 1 else None)
+    errors = np.empty((14 - 5 + 1, 17 - 6 + 1))
+    for y, x in np.ndindex(errors.shape):
+        part, whole = image[y : y + 5, x : x + 6][counted].astype(float), shape[counted].astype(float)
+        errors[y, x] = ((part - whole) ** 2).sum() / np.sqrt((part**2).sum() * (whole**2).sum())
+    order = np.argsort(-errors.ravel())
+    y, x = np.unravel_index(order, errors.shape)
+    expected = list(zip(x.tolist(), y.tolist(), strict=True))
+    threshold = float(np.sort(errors.ravel())[40:42].mean())  # between two errors
+    assert find_template(image, template) == expected[-1:] == [(6, 4)]
+    assert set(find_template(image, template, threshold=threshold)) == set(expected[-41:])
+    assert find_template(image, template, threshold=threshold)[-1] == (6, 4)
+
+
 def test_broken_files_are_told(folder: Path) -> None:
     (folder / "c.png").write_bytes(b"no image")
     session = PaintingSession(folder, folder / "out", method="graph")

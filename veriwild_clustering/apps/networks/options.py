@@ -13,12 +13,13 @@ from veriwild_clustering.images.models.catalog import MODELS, user_model
 from veriwild_clustering.images.models.record import Model
 from veriwild_clustering.images.models.weights import ModelError, accept_license
 from veriwild_clustering.images.preparation.detection import Detector
+from veriwild_clustering.images.preparation.masking import Masker
 from veriwild_clustering.images.preparation.prepare import Preparation
 from veriwild_clustering.images.preparation.super_resolution import Upscaler
 
 __all__ = ["add_model_options", "add_preparation_options", "if_at_hand", "models_from", "preparation_from"]
 
-UPSCALER, DETECTOR = "sisr-1033", "yolox-nano"
+UPSCALER, DETECTOR, MASKER = "sisr-1033", "yolox-nano", "deeplab-v3"
 
 _PARAMETERS = {"input": "size", "mean": "mean", "std": "std", "color": "color", "node": "output"}  # of `user_model`
 
@@ -75,17 +76,23 @@ def models_from(arguments: argparse.Namespace, *, folder: Path | None = None) ->
 
 
 def add_preparation_options(parser: argparse.ArgumentParser, *, by_default: bool) -> None:
-    """Add the options that `preparation_from` reads; `by_default` says whether both steps are taken unasked."""
+    """Add the options that `preparation_from` reads; `by_default` says whether images are upscaled and cut unasked."""
     group = parser.add_argument_group("preparation of each image")
-    usual = "default: {}, if it can be had" if by_default else "default: not done; without MODEL: {}"
-    for name, model, what in (
-        ("upscale", UPSCALER, "make images below 32 pixels three times as large by this model, or `bicubic`"),
-        ("crop", DETECTOR, "cut out the vehicle that this model finds"),
+    for name, model, what, unasked in (
+        (
+            "upscale",
+            UPSCALER,
+            "make images below 32 pixels three times larger by this model, or `bicubic`",
+            by_default,
+        ),
+        ("crop", DETECTOR, "cut out the vehicle that this model finds", by_default),
+        ("mask", MASKER, "grey out what is no vehicle to this model, or to `grabcut`", False),
     ):
+        usual = f"default: {model}, if it can be had" if unasked else f"default: not done; without MODEL: {model}"
         step = group.add_mutually_exclusive_group()
         step.add_argument(
-            f"--{name}", nargs="?", const=model, default=None if by_default else "", metavar="MODEL",
-            help=f"{what} ({usual.format(model)})",
+            f"--{name}", nargs="?", const=model, default=None if unasked else "", metavar="MODEL",
+            help=f"{what} ({usual})",
         )  # fmt: skip
         step.add_argument(f"--no-{name}", dest=name, action="store_const", const="", help="leave this step out")
 
@@ -101,13 +108,16 @@ def preparation_from(
         If a model that was named cannot be had; one that is only usual is left out with a warning.
     """
     if arguments.accept_license:
-        _accept([arguments.upscale, arguments.crop], folder)
+        _accept([arguments.upscale, arguments.crop, arguments.mask], folder)
     cache: dict[str, Any] = {"folder": folder, "provider": provider}
     upscaler = _step(
         arguments.upscale, lambda name: Upscaler(name, **cache), UPSCALER, without="small images stay small"
     )
     detector = _step(arguments.crop, lambda name: Detector(name, **cache), DETECTOR, without="images are not cropped")
-    return None if upscaler is None and detector is None else Preparation(upscaler, detector)
+    masker = _step(arguments.mask, lambda name: Masker(name, **cache), MASKER, without="backgrounds stay")
+    if upscaler is None and detector is None and masker is None:
+        return None
+    return Preparation(upscaler, detector, masker=masker)
 
 
 def if_at_hand(made: Callable[[], T], *, without: str) -> T | None:

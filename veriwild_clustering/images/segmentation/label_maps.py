@@ -16,12 +16,21 @@ EDGE = 0
 
 def contiguous(labels: NDArray[Any], *, edges: NDArray[np.bool_] | None = None) -> LabelMap:
     """Return labels numbered from 1 without gaps, in their own order; pixels of `edges` are 0."""
-    numbered = np.unique(labels if edges is None else np.where(edges, labels.min(), labels), return_inverse=True)[1]
-    result = numbered.reshape(labels.shape).astype(np.int32) + 1
-    if edges is None:
-        return result
-    result[edges] = EDGE
-    return np.searchsorted(np.unique(np.append(result, EDGE)), result).astype(np.int32)
+    inside = np.ones(labels.shape, dtype=np.bool_) if edges is None else ~edges
+    result = np.full(labels.shape, EDGE, dtype=np.int32)
+    if inside.any():
+        result[inside] = _numbered(labels[inside])
+    return result
+
+
+def _numbered(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values as numbers from 1 in their order."""
+    low, high = int(values.min()), int(values.max())
+    if high - low > len(values):  # counting would need more memory than sorting
+        return np.asarray(np.unique(values, return_inverse=True)[1] + 1)
+    present = np.zeros(high - low + 1, dtype=np.bool_)
+    present[values - low] = True
+    return np.asarray(present.cumsum()[values - low])
 
 
 def connected_regions(labels: LabelMap) -> LabelMap:

@@ -221,7 +221,7 @@ def _models_of(descriptor: Descriptor) -> list[str]:
     """Return the networks that a new image goes through on its way to a vector of the descriptor."""
     preparation = descriptor.params.get("preparation")
     settings = preparation if isinstance(preparation, Mapping) else {}
-    parts: list[Any] = [settings.get("upscaler"), settings.get("detector")]
+    parts: list[Any] = [settings.get(step) for step in ("upscaler", "detector", "masker")]
     return [
         _model_of(descriptor),
         *(str(part["model"]) for part in parts if isinstance(part, Mapping) and "model" in part),
