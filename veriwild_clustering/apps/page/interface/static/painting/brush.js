@@ -117,11 +117,11 @@ export class Brush {
       return;
     }
     this.work.change("strokes", { stroke: { kind: "stamp", pattern, threshold } }, () => "The template is painted wherever it was found.");
-    this.work.then(() => this.preview());
+    this.work.afterwards(() => this.preview({ quietly: true }));
   }
 
   // Shows where the template would be painted.
-  async preview() {
+  async preview({ quietly = false } = {}) {
     const { look, work } = this;
     if (!look.pattern || !work.state) return;
     const row = work.row;
@@ -129,7 +129,7 @@ export class Brush {
       const found = await sendJson(`painting/${row}/matches`, { pattern: look.pattern, threshold: look.threshold });
       if (row !== work.row || !look.pattern) return;
       look.matches = found;
-      this.said(`The template is found at ${found.total} ${found.total === 1 ? "place" : "places"}.`);
+      if (!quietly) this.said(`The template is found at ${found.total} ${found.total === 1 ? "place" : "places"}.`);
     } catch (error) {
       look.matches = null;
       this.said(error.message, true);
@@ -170,7 +170,7 @@ export class Brush {
 
   _template({ points }) {
     this.look.pattern = { row: this.work.row, point: points[0] };
-    this.work.then(() => this.preview());
+    this.work.afterwards(() => this.preview());
   }
 
   #mark(kind, points, words) {
@@ -181,7 +181,7 @@ export class Brush {
   #paint(kind, points) {
     const { color } = this.look, stroke = kind === "fill" ? { kind, points, color } : { kind, points };
     const words = kind === "fill" ? `Filled with ${nameOf(color)}.` : "Unfilled.";
-    this.work.change("strokes", { stroke }, () => words).then(() => { if (!this.look.drawing) this.surface.tint(); });
+    this.work.change("strokes", { stroke }, () => words);
   }
 
   #touch(point) {
@@ -197,7 +197,7 @@ export class Brush {
     this.#trail = this.#trail.slice(points.length - 1);
     const before = this.#trail.length;
     this.#paint(this.look.continuous, points);
-    this.work.then(() => { if (this.#trail.length > before) setTimeout(() => this.#flush()); });
+    this.work.afterwards(() => { if (this.#trail.length > before) setTimeout(() => this.#flush()); });
   }
 }
 

@@ -14,7 +14,7 @@ const look = { tool: "fill", color: "#cc0000", opacity: 0.55, lines: true, curso
 const work = new Work({ changed: show, said: say });
 const surface = new Surface(canvas, work, look);
 const brush = new Brush(work, surface, look, { changed: show, said: say });
-let about, shown = -1, closed = false;
+let about, shown = {}, closed = false;
 
 function say(text, isTrouble = false) {
   $("#said").textContent = text;
@@ -25,7 +25,10 @@ function say(text, isTrouble = false) {
 function show() {
   const { state } = work;
   document.body.dataset.busy = work.busy ? "yes" : "no";
-  if (state && shown !== state.row) { shown = state.row; surface.fit(); fillForm(state); }
+  if (!work.busy && !look.drawing) surface.tint();
+  if (state && shown.row !== state.row) surface.fit();
+  if (state && (shown.row !== state.row || shown.method !== state.method)) fillForm(state);
+  shown = state ?? {};
   for (const button of all("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === look.tool);
   for (const button of all("[data-color]")) button.setAttribute("aria-pressed", button.dataset.color === look.color);
   for (const button of all("[data-needs]")) button.disabled = !state || state[button.dataset.needs] === false;
@@ -81,7 +84,7 @@ async function turnTo(row) {
   await work.open(row);
   if (work.row !== row || !work.state) return;
   say(`${work.state.path}: ${work.state.n_segments} segments.`);
-  if (look.pattern) work.then(() => brush.preview());
+  if (look.pattern) work.afterwards(() => brush.preview({ quietly: true }));
   document.body.dataset.ready = "yes";
   if (row + 1 < about.n_images) fetchJson(`painting/${row + 1}`).catch(() => {});  // so that it is divided when it is turned to
 }
@@ -89,7 +92,7 @@ async function turnTo(row) {
 const change = (what, words) => work.change(what, {}, () => words);
 
 function save() {
-  return work.then(async row => {
+  return work.afterwards(async row => {
     const { files } = await sendJson(`painting/${row}/save`, { colons: $("#colons").checked });
     say(files.length ? `Saved ${files.join(", ")}.` : "Nothing is painted, so there is no mask.");
     return true;
@@ -143,15 +146,15 @@ const actions = {
   help: () => $("#help").showModal(), close: () => close(true), reopen: () => close(false),
   divide: () => work.change("segments", { method: $("#method").value, side: Number($("#side").value) }, state => `Divided into ${state.n_segments} segments.`),
 };
-const open = action => () => { if (!closed) actions[action](); };
+const unlessClosed = act => () => { if (!closed) act(); };
 const KEYS = { q: "close", n: "next", p: "previous", " ": "save-next", z: "undo", y: "redo", Z: "redo", r: "reset", d: "view", t: "stamp",
                e: "cut-out", s: "save", Escape: "clear", "?": "help", "+": "closer", "=": "closer", "-": "farther", 0: "fit" };
 const TOOL_KEYS = { f: "fill", u: "unfill", c: "cut", b: "box", o: "foreground", k: "background", m: "move" };
 
 function listen() {
-  const commands = Object.fromEntries(Object.entries(KEYS).map(([key, action]) => [key, open(action)]));
-  for (const [key, tool] of Object.entries(TOOL_KEYS)) commands[key] = () => choose(tool);
-  Object.keys(NAMES).forEach((color, i) => { commands[i + 1] = () => paintWith(color); });
+  const commands = Object.fromEntries(Object.entries(KEYS).map(([key, action]) => [key, unlessClosed(actions[action])]));
+  for (const [key, tool] of Object.entries(TOOL_KEYS)) commands[key] = unlessClosed(() => choose(tool));
+  Object.keys(NAMES).forEach((color, i) => { commands[i + 1] = unlessClosed(() => paintWith(color)); });
   new Keys(canvas, commands, { step, enter });
   new Pointing(canvas, {
     begin: (place, button) => { look.cursor = null; brush.begin(place, button); }, extend: place => brush.extend(place), end: () => brush.end(),
@@ -173,7 +176,7 @@ function listen() {
   set("#lines", one => { look.lines = one.checked; }); set("#brush", one => { look.brush = Number(one.value); $("#brush-value").textContent = one.value; });
   set("#by", one => { look.by = one.value; }); set("#side", one => { $("#side-value").textContent = one.value; }); set("#form", () => {});
   set("#threshold", one => { look.threshold = one.value / 100; $("#threshold-value").textContent = look.threshold.toFixed(2); });
-  $("#threshold").addEventListener("change", () => work.then(() => brush.preview()));
+  $("#threshold").addEventListener("change", () => work.afterwards(() => brush.preview()));
   $("#row").addEventListener("change", event => turnTo(Number(event.target.value)));
 }
 

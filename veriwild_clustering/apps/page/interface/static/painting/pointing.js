@@ -48,7 +48,10 @@ export class Pointing {
     const { time, x, y, button } = this.#clicked;
     const again = button === event.button && event.timeStamp - time < DOUBLE && Math.hypot(place.x - x, place.y - y) < NEAR;
     this.#clicked = again ? { time: 0 } : { time: event.timeStamp, button: event.button, ...place };
-    if (again) this.to.double(BUTTONS[event.button]);
+    if (!again) return;
+    this.#drawing = null;  // the second click is no stroke of its own
+    this.to.cancel();
+    this.to.double(BUTTONS[event.button]);
   }
 
   #move(event) {

@@ -41,7 +41,7 @@ export class Work {
   }
 
   // Does something between changes, such as saving.
-  then(task) { return this.#after(() => this.state && task(this.row)); }
+  afterwards(task) { return this.#after(() => this.state && task(this.row)); }
 
   async #take(state, more = {}) {
     const old = this.state, same = old?.row === state.row && old.segments_tag === state.segments_tag;
