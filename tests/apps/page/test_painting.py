@@ -92,15 +92,18 @@ def shown(client: TestClient, row: int) -> Painting:
     return Painting(labels, np.where(paint[..., 3] == 255, paint[..., :3] @ (1 << 16, 1 << 8, 1), -1))
 
 
-@pytest.fixture
-def client(fresh: Workspace, client_of: Callable[..., TestClient]) -> TestClient:
-    return client_of(fresh)
+@pytest.fixture(scope="module")
+def painter(
+    page_dataset: Dataset, client_of: Callable[..., TestClient], tmp_path_factory: pytest.TempPathFactory
+) -> TestClient:
+    """A client of a workspace of which each test paints on rows of its own."""
+    return client_of(Workspace(page_dataset, tmp_path_factory.mktemp("painted"), umap=False))
 
 
-def test_strokes_are_those_of_the_library(client: TestClient, page_dataset: Dataset) -> None:
+def test_strokes_are_those_of_the_library(painter: TestClient, page_dataset: Dataset) -> None:
     pixels = np.asarray(Image.open(page_dataset.image_store.location / "003.jpg"))
     states = [Painting.of(segment(pixels, "slic"))]
-    assert shown(client, 3).same_as(states[0])
+    assert shown(painter, 3).same_as(states[0])
     line = [[2, 2], [30, 20]]
     states.append(states[-1].fill(line, RGB[BLACK]))
     states.append(states[-1].unfill([(20, 15)]))
@@ -117,66 +120,67 @@ def test_strokes_are_those_of_the_library(client: TestClient, page_dataset: Data
         ),
         start=1,
     ):
-        told = made(client, 3, stroke)
-        assert shown(client, 3).same_as(expected)
+        told = made(painter, 3, stroke)
+        assert shown(painter, 3).same_as(expected)
         assert told["version"] == number
         assert told["n_segments"] == expected.labels.max()
         assert [one["n_pixels"] for one in told["colors"]] == [expected.mask(RGB[BLACK]).sum()]
     for what, expected in [("undo", 2), ("undo", 1), ("redo", 2), ("reset", 0), ("undo", 2), ("undo", 1), ("undo", 0)]:
-        base = client.get("/api/painting/3").json()["version"]
-        answer = client.post(f"/api/painting/3/{what}", json={"base_version": base})
+        base = painter.get("/api/painting/3").json()["version"]
+        answer = painter.post(f"/api/painting/3/{what}", json={"base_version": base})
         assert answer.status_code == 201
-        assert shown(client, 3).same_as(states[expected]), (what, expected)
+        assert shown(painter, 3).same_as(states[expected]), (what, expected)
     told = answer.json()
     assert (told["version"], told["can_undo"], told["can_redo"], told["colors"]) == (10, False, True, [])
 
 
-def test_dividing_anew_keeps_the_paint(client: TestClient) -> None:
-    before = made(client, 3, FILL)
+def test_dividing_anew_keeps_the_paint(painter: TestClient) -> None:
+    before = made(painter, 10, FILL)
     asked = {"base_version": 1, "method": "graph", "side": 8}
-    told = client.post("/api/painting/3/segments", json=asked).json()
+    told = painter.post("/api/painting/10/segments", json=asked).json()
     assert told["method"] == "graph"
     assert told["segments_tag"] != before["segments_tag"]
     assert told["colors"] == before["colors"]
 
 
-def test_the_image_is_as_large_as_it_is_and_has_a_tag(client: TestClient) -> None:
-    answer = client.get("/api/painting/3/image.jpg")
+def test_the_image_is_as_large_as_it_is_and_has_a_tag(painter: TestClient) -> None:
+    answer = painter.get("/api/painting/11/image.jpg")
     with Image.open(BytesIO(answer.content)) as image:
         assert (image.size, image.format) == ((40, 30), "JPEG")
-    again = client.get("/api/painting/3/image.jpg", headers={"If-None-Match": answer.headers["etag"]})
+    again = painter.get("/api/painting/11/image.jpg", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_an_old_version_is_refused(client: TestClient) -> None:
-    made(client, 3, FILL)
-    answer = sent(client, 3, {**FILL, "color": BLACK}, base=0)
+def test_an_old_version_is_refused(painter: TestClient) -> None:
+    made(painter, 12, FILL)
+    answer = sent(painter, 12, {**FILL, "color": BLACK}, base=0)
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "conflict"
     assert answer.json()["error"]["current"] == 1
-    assert "The painting of '003.jpg' is at version 1" in answer.json()["error"]["message"]
-    assert client.post("/api/painting/3/undo", json={"base_version": 0}).status_code == 409
-    assert [one["color"] for one in client.get("/api/painting/3").json()["colors"]] == [RED]
+    assert "The painting of '012.jpg' is at version 1" in answer.json()["error"]["message"]
+    assert painter.post("/api/painting/12/undo", json={"base_version": 0}).status_code == 409
+    assert [one["color"] for one in painter.get("/api/painting/12").json()["colors"]] == [RED]
 
 
-def test_of_many_threads_no_stroke_is_lost(client: TestClient) -> None:
-    labels = shown(client, 5).labels
+def test_of_many_threads_no_stroke_is_lost(painter: TestClient) -> None:
+    labels = shown(painter, 13).labels
     places = [np.argwhere(labels == label)[0][::-1].tolist() for label in range(1, labels.max() + 1)]
 
     def insist(number: int) -> None:
         base, stroke = 0, {"kind": "fill", "points": [places[number]], "color": f"#0000{number:02x}"}
-        while (answer := sent(client, 5, stroke, base=base)).status_code != 201:
+        while (answer := sent(painter, 13, stroke, base=base)).status_code != 201:
             assert answer.status_code == 409
             base = answer.json()["error"]["current"]
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(insist, range(len(places))))
-    painting = shown(client, 5)
+    painting = shown(painter, 13)
     assert painting.colors == [(0, 0, number) for number in range(len(places))]
     np.testing.assert_array_equal(painting.paint + 1, labels)
 
 
-def test_what_is_painted_is_kept(client: TestClient, fresh: Workspace, client_of: Callable[..., TestClient]) -> None:
+def test_what_is_painted_is_kept(fresh: Workspace, client_of: Callable[..., TestClient]) -> None:
+    client = client_of(fresh)
     for row in range(6):  # more than are open at a time
         made(client, row, FILL)
     again = client_of(Workspace(fresh.dataset, fresh.folder, umap=False))
@@ -192,19 +196,19 @@ def test_what_is_painted_is_kept(client: TestClient, fresh: Workspace, client_of
     assert shown(client, 0).same_as(session.painting)
 
 
-def test_a_template_is_found_in_other_images(client: TestClient) -> None:
+def test_a_template_is_found_in_other_images(painter: TestClient) -> None:
     box = {"kind": "cut_out", "boxes": [[2, 2, 38, 28]], "color": RED}
-    red = shown_mask(made(client, 3, box), client, 3)
+    red = shown_mask(made(painter, 14, box), painter, 14)
     assert red[6:24, 6:34].mean() > 0.9  # the vehicle, but for what JPEG made of its edge
     assert red[:4].sum() == 0
     rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
     width, height = int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
-    pattern = {"row": 3, "point": [20, 15]}
-    found = client.post("/api/painting/4/matches", json={"pattern": pattern, "threshold": 0.01}).json()
+    pattern = {"row": 14, "point": [20, 15]}
+    found = painter.post("/api/painting/15/matches", json={"pattern": pattern, "threshold": 0.01}).json()
     assert found == {"width": width, "height": height, "total": 1, "places": [[int(columns[0]), int(rows[0])]]}
-    told = made(client, 4, {"kind": "stamp", "pattern": pattern, "threshold": 0.01})
-    np.testing.assert_array_equal(shown_mask(told, client, 4), red)
-    assert sent(client, 4, {"kind": "stamp", "pattern": {"row": 3, "point": [0, 0]}}).status_code == 422
+    told = made(painter, 15, {"kind": "stamp", "pattern": pattern, "threshold": 0.01})
+    np.testing.assert_array_equal(shown_mask(told, painter, 15), red)
+    assert sent(painter, 15, {"kind": "stamp", "pattern": {"row": 14, "point": [0, 0]}}).status_code == 422
 
 
 def shown_mask(told: dict[str, Any], client: TestClient, row: int) -> np.ndarray:
@@ -212,7 +216,8 @@ def shown_mask(told: dict[str, Any], client: TestClient, row: int) -> np.ndarray
     return shown(client, row).mask(RGB[RED])
 
 
-def test_masks_and_coco_hold_what_is_painted(client: TestClient, fresh: Workspace) -> None:
+def test_masks_and_coco_hold_what_is_painted(fresh: Workspace, client_of: Callable[..., TestClient]) -> None:
+    client = client_of(fresh)
     made(client, 3, FILL)
     made(client, 3, {"kind": "fill", "points": [[1, 1]], "color": BLACK})
     made(client, 7, FILL)
@@ -279,26 +284,27 @@ def test_sam_is_missing_or_cuts_out_as_its_network_says(
     ],
     ids=lambda stroke: json.dumps(stroke)[:50],
 )
-def test_impossible_strokes_change_nothing(client: TestClient, stroke: dict[str, Any]) -> None:
-    assert sent(client, 3, stroke, base=0).status_code == 422
-    assert client.get("/api/painting/3").json()["version"] == 0
+def test_impossible_strokes_change_nothing(painter: TestClient, stroke: dict[str, Any]) -> None:
+    before = painter.get("/api/painting/19").json()
+    assert sent(painter, 19, stroke, base=before["version"]).status_code == 422
+    assert painter.get("/api/painting/19").json() == before
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "-1e999", "null"])
-def test_points_are_numbers(client: TestClient, text: str) -> None:
+def test_points_are_numbers(painter: TestClient, text: str) -> None:
     body = f'{{"base_version": 0, "stroke": {{"kind": "unfill", "points": [[1, {text}]]}}}}'
-    answer = client.post("/api/painting/3/strokes", content=body, headers={"Content-Type": "application/json"})
+    answer = painter.post("/api/painting/19/strokes", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
 
 
-def test_images_that_cannot_be_painted_say_why(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "cannot be read: missing" in client.get("/api/painting/89").json()["error"]["message"]
-    assert client.get("/api/painting/90").status_code == 404
+def test_images_that_cannot_be_painted_say_why(painter: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cannot be read: missing" in painter.get("/api/painting/89").json()["error"]["message"]
+    assert painter.get("/api/painting/90").status_code == 404
     monkeypatch.setattr(paintings, "MAX_PIXELS", 1_000)
-    assert "at most" in client.get("/api/painting/6").json()["error"]["message"]
-    assert client.post("/api/painting/3/segments", json={"base_version": 0, "method": "grabcut"}).status_code == 422
+    assert "at most" in painter.get("/api/painting/17").json()["error"]["message"]
+    assert painter.post("/api/painting/16/segments", json={"base_version": 0, "method": "grabcut"}).status_code == 422
 
 
-def test_a_stroke_far_outside_does_nothing(client: TestClient) -> None:
-    told = made(client, 3, {"kind": "fill", "points": [[-65_000, -65_000], [-9, 65_000]], "color": RED})
+def test_a_stroke_far_outside_does_nothing(painter: TestClient) -> None:
+    told = made(painter, 18, {"kind": "fill", "points": [[-65_000, -65_000], [-9, 65_000]], "color": RED})
     assert (told["version"], told["colors"]) == (0, [])

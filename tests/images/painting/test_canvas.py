@@ -20,6 +20,7 @@ from veriwild_clustering.images.painting.kept import Method
 RED, BLUE = (204, 0, 0), (0, 40, 255)
 GRAPH = Method("graph")
 
+MOMENTS = {"half written": [RED], "before it counts": [RED], "when it counts": [BLUE, RED]}
 DYING = """
 import os, signal, sys
 from pathlib import Path
@@ -34,20 +35,27 @@ def half(stream, **arrays):
     stream.flush()
     die()
 
-def renamed(self, target, rename=Path.replace):
-    if moment == "before it counts":
+def paint(folder, moment, rename=Path.replace):
+    def renamed(self, target):
+        if moment == "before it counts":
+            die()
+        rename(self, target)
         die()
-    rename(self, target)
-    die()
 
-folder, moment = Path(sys.argv[1]), sys.argv[2]
-session = PaintingSession(folder, folder / "out", method="graph", ahead=False)
-session.fill([(2, 2)], (204, 0, 0))
-if moment == "half written":
-    np.savez_compressed = half
-else:
-    Path.replace = renamed
-session.fill([(20, 15)], (0, 40, 255))
+    session = PaintingSession(sys.argv[1], Path(sys.argv[1]) / moment, method="graph", ahead=False)
+    session.fill([(2, 2)], (204, 0, 0))
+    if moment == "half written":
+        np.savez_compressed = half
+    else:
+        Path.replace = renamed
+    session.fill([(15, 15)], (0, 40, 255))
+
+for moment in sys.argv[2:]:
+    child = os.fork()
+    if child == 0:
+        paint(Path(sys.argv[1]), moment)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, moment
 """
 
 
@@ -123,12 +131,13 @@ def test_another_process_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize("moment", ["half written", "before it counts", "when it counts"])
-def test_a_kill_leaves_the_stroke_before_or_the_new_one(folder: Path, moment: str) -> None:
-    done = subprocess.run([sys.executable, "-c", DYING, str(folder), moment], check=False)
-    assert done.returncode == -signal.SIGKILL
-    session = PaintingSession(folder, folder / "out", method="graph")
-    assert session.painting.colors == ([BLUE, RED] if moment == "when it counts" else [RED])
+def test_a_kill_leaves_the_stroke_before_or_the_new_one(folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", DYING, str(folder), *MOMENTS], check=True)
+    for moment, colors in MOMENTS.items():
+        session = PaintingSession(folder, folder / moment, method="graph", ahead=False)
+        assert session.painting.colors == colors, moment
+        session.fill([(15, 15)], RED)
+        assert session.painting.colors == [RED]
 
 
 def test_an_object_is_cut_out_by_a_box_or_strokes(tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ def test_an_object_is_cut_out_by_a_box_or_strokes(tmp_path: Path) -> None:
     assert len(np.unique(canvas.painting.labels[truth])) == 1
     assert canvas.undo()
     assert canvas.painting.same_as(before)
-    strokes = [Stroke(((21, 11), (28, 18)), "foreground", 3), Stroke(((2, 2), (50, 2)), "background", 3)]
+    strokes = [Stroke(((23, 13), (26, 16)), "foreground", 3), Stroke(((2, 2), (50, 2)), "background", 3)]
     canvas.cut_out(BLUE, strokes=strokes)
     np.testing.assert_array_equal(canvas.painting.mask(BLUE), truth)
     with pytest.raises(ValueError, match="neither"):

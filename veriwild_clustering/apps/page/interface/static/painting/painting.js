@@ -197,7 +197,7 @@ async function start() {
   options($("#method"), about.methods); options($("#by"), about.cutting);
   const missing = about.cutting.find(way => !way.is_at_hand);
   $("#missing").hidden = !missing; $("#missing").textContent = missing?.about ?? "";
-  $("#total").textContent = `of ${about.n_images.toLocaleString("en")}, from 0`;
+  $("#total").textContent = `of ${about.n_images.toLocaleString("en")}`;
   $("#row").max = about.n_images - 1;
   $("#colors").replaceChildren(...Object.entries(NAMES).map(([color, name], i) => {
     const button = Object.assign(document.createElement("button"), { type: "button", title: `${name} (${i + 1})`, ariaLabel: name });
