@@ -1,6 +1,6 @@
 // What a click or a drag does with each tool; each becomes a stroke that the server makes.
 
-import { fetchJson, sendJson } from "../data.js";
+import { sendJson } from "../data.js";
 
 export const NAMES = { "#cc0000": "red", "#e69f00": "orange", "#f0e442": "yellow", "#009e73": "green", "#56b4e9": "sky blue",
                        "#0072b2": "blue", "#cc79a7": "pink", "#ffffff": "white", "#000000": "black" };
@@ -200,8 +200,6 @@ export class Brush {
     this.work.afterwards(() => { if (this.#trail.length > before) setTimeout(() => this.#flush()); });
   }
 }
-
-export const overview = () => fetchJson("painting");
 
 // Edges of pixels, both corners within.
 function boxOf([x0, y0], [x1, y1]) {

@@ -1,7 +1,7 @@
 // The page of painting: tools, keys, panel, and what is said.
 
 import { address, fetchJson, sendJson } from "../data.js";
-import { Brush, NAMES, nameOf, overview } from "./brush.js";
+import { Brush, NAMES, nameOf } from "./brush.js";
 import { Keys } from "./keys.js";
 import { Pointing } from "./pointing.js";
 import { Surface } from "./surface.js";
@@ -192,7 +192,7 @@ function options(select, ways) {
 }
 
 async function start() {
-  about = await overview();
+  about = await fetchJson("painting");
   if (!about.has_images) { say("This dataset does not know where its image files lie: start the page with --images.", true); return; }
   options($("#method"), about.methods); options($("#by"), about.cutting);
   const missing = about.cutting.find(way => !way.is_at_hand);
