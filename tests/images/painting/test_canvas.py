@@ -45,7 +45,7 @@ def paint(folder, moment, rename=Path.replace):
     session = PaintingSession(sys.argv[1], Path(sys.argv[1]) / moment, method="graph", ahead=False)
     session.fill([(2, 2)], (204, 0, 0))
     if moment == "half written":
-        np.savez_compressed = half
+        np.savez = half
     else:
         Path.replace = renamed
     session.fill([(15, 15)], (0, 40, 255))
@@ -118,6 +118,18 @@ def test_what_can_be_undone_has_an_end(tmp_path: Path, monkeypatch: pytest.Monke
         canvas.fill([(2, 2)], color)
     assert canvas.undo()
     assert not canvas.undo()
+
+
+def test_what_is_kept_is_damaged_or_of_another_image(tmp_path: Path) -> None:
+    canvas = Canvas(scene((10, 10)), tmp_path / "a.npz", method=GRAPH)
+    canvas.fill([(2, 2)], RED)
+    other = Canvas(scene((10, 10))[:30], tmp_path / "a.npz", method=GRAPH)
+    assert (other.version, other.painting.colors, other.painting.paint.shape) == (0, [], (30, 60))
+    whole = (tmp_path / "a.npz").read_bytes()
+    for data in (b"", whole[:200], whole.replace(b"note.npy", b"mote.npy")):
+        (tmp_path / "a.npz").write_bytes(data)
+        with pytest.raises(DatasetError, match="cannot be read"):
+            Canvas(scene((10, 10)), tmp_path / "a.npz")
 
 
 def test_another_process_is_noticed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from veriwild_clustering.images.painting.kept import Method, read_kept, write_kept
+from veriwild_clustering.images.painting.kept import Method, Packed, read_kept, write_kept
 from veriwild_clustering.images.painting.objects import grabcut_object, sam_object
 from veriwild_clustering.images.painting.states import Color, Painting
 from veriwild_clustering.images.painting.templates import Template
@@ -27,24 +26,10 @@ Points = Sequence[tuple[float, float]]
 
 
 class _Step(NamedTuple):
-    """A state that was, in little memory."""
+    """A state that was, and the method of then."""
 
-    labels: bytes
-    paint: bytes
+    packed: Packed
     method: Method
-
-    @classmethod
-    def of(cls, painting: Painting, method: Method) -> _Step:
-        labels, paint = (zlib.compress(part.tobytes(), 1) for part in (painting.labels, painting.paint))
-        return cls(labels, paint, method)
-
-    def painting(self, shape: tuple[int, ...]) -> Painting:
-        labels, paint = (zlib.decompress(part) for part in (self.labels, self.paint))
-        return Painting(np.frombuffer(labels, np.int32).reshape(shape), np.frombuffer(paint, np.int32).reshape(shape))
-
-    @property
-    def n_bytes(self) -> int:
-        return len(self.labels) + len(self.paint)
 
 
 class Canvas:
@@ -179,8 +164,9 @@ class Canvas:
     def _load(self) -> None:
         self._past: list[_Step] = []
         self._future: list[_Step] = []
+        self._packed: Packed | None = None
         self._known, kept = self._stamp(), read_kept(self._file)
-        if kept is not None and kept.painting.labels.shape == kept.painting.paint.shape == self.image.shape[:2]:
+        if kept is not None and kept.painting.labels.shape == self.image.shape[:2]:
             self.painting, self.version, self.method = kept.painting, kept.version, kept.method or self.method
         else:
             self.painting, self.version = self._begin(self.method.segments(self.image)), 0
@@ -189,28 +175,33 @@ class Canvas:
         after, by = action(self.painting), method or self.method
         if by == self.method and after.same_as(self.painting):
             return False
-        step = _Step.of(self.painting, self.method)
-        self._keep(after, by)
-        self._past.append(step)
+        here = self._here()
+        self._keep(after, Packed.of(after, before=(self.painting, here.packed)), by)
+        self._past.append(here)
         self._future.clear()
-        while len(self._past) > 1 and sum(one.n_bytes for one in self._past) > _MOST_BYTES:
+        while len(self._past) > 1 and sum(one.packed.n_bytes for one in self._past) > _MOST_BYTES:
             self._past.pop(0)
         return True
 
     def _go(self, source: list[_Step], target: list[_Step]) -> bool:
         if not source:
             return False
-        here, there = _Step.of(self.painting, self.method), source[-1]
-        self._keep(there.painting(self.image.shape[:2]), there.method)
+        here, there = self._here(), source[-1]
+        self._keep(there.packed.painting(), there.packed, there.method)
         source.pop()
         target.append(here)
         return True
 
-    def _keep(self, painting: Painting, method: Method) -> None:
+    def _here(self) -> _Step:
+        """Return the state of now, packed once."""
+        self._packed = self._packed or Packed.of(self.painting)
+        return _Step(self._packed, self.method)
+
+    def _keep(self, painting: Painting, packed: Packed, method: Method) -> None:
         """Keep a state in the file, then let it count."""
-        write_kept(self._file, painting, version=self.version + 1, method=method)
+        write_kept(self._file, packed, version=self.version + 1, method=method)
         self._known = self._stamp()
-        self.painting, self.method, self.version = painting, method, self.version + 1
+        self.painting, self._packed, self.method, self.version = painting, packed, method, self.version + 1
 
     def _stamp(self) -> tuple[int, int, int] | None:
         """Return what tells the file from one that another process put in its place."""
