@@ -36,7 +36,9 @@ def check_refused(answer: object, *statuses: int) -> str:
         "/api/layouts/{}", "/api/partitions/{}/clusters", "/api/partitions/{}/clusters/0", "/api/images/{}",
         "/api/images/{}/thumbnail", "/api/images/3/thumbnail?size={}", "/api/colors?by={}", "/api/colors?partition={}",
         "/api/export/partition.csv?partition={}", "/api/export/records.json?partition={}", "/api/comparisons?first={}",
-        "/api/images?partition={}", "/api/outliers?partition={}", "/api/{}",
+        "/api/images?partition={}", "/api/outliers?partition={}", "/api/{}", "/api/painting/{}",
+        "/api/painting/{}/segments.png", "/api/painting/{}/masks.zip", "/api/painting/3/{}",
+        "/api/painting/3/coco.json?form={}",
     ],
 )  # fmt: skip
 def test_no_parameter_leads_outside(client: TestClient, path: str, text: str) -> None:

@@ -25,7 +25,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives 
 
 CHROMIUM = Path("/usr/bin/chromium")
 SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-TABS = ("Map", "Clusters", "Criteria", "Search", "Outliers", "Compare")
+TABS = ("Map", "Clusters", "Criteria", "Search", "Outliers", "Compare", "Painting")
 WORD = "open sesame"
 PATIENCE = 20_000  # milliseconds; the machine may be busy
 
@@ -87,7 +87,7 @@ def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
     first = {"Map": ".map-frame", "Clusters": "#clusters-list button", "Criteria": "#criteria-button",
              "Search": "#search-button", "Outliers": "#outliers-shown li",
-             "Compare": "#compare-figures .chart img"}  # fmt: skip
+             "Compare": "#compare-figures .chart img", "Painting": ".painting-frame"}  # fmt: skip
     page.locator(first[name]).first.wait_for()
 
 

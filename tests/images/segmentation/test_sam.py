@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
-from veriwild_clustering import ImageInput, Model, ModelFile, SegmentAnything, find_model, segment
+from veriwild_clustering import ImageInput, Model, ModelFile, SegmentAnything, Stroke, find_model, segment
 from veriwild_clustering.images.models.weights import ModelError
+from veriwild_clustering.images.painting.canvas import Canvas
 
 SIDE = 64
 
@@ -95,6 +96,17 @@ def test_without_prompts_everything_is_found_once(network: SegmentAnything) -> N
     assert (labels == labels[10, 10]).sum() == 16 * 16
     assert (labels == labels[50, 40]).sum() == 20 * 30
     assert segment(scene(), "sam", model=network, points_per_side=4, min_iou=0.99).max() == 1
+
+
+def test_strokes_and_boxes_cut_objects_out_of_a_canvas(network: SegmentAnything, tmp_path: Path) -> None:
+    canvas, red = Canvas(scene(), tmp_path / "a.npz"), (204, 0, 0)
+    stroke = Stroke(((10, 12), (14, 18)), "foreground")
+    canvas.cut_out(red, strokes=[stroke, Stroke(((2, 2),), "background")], network=network)
+    np.testing.assert_array_equal(canvas.painting.mask(red), scene()[..., 0] == 120)
+    canvas.cut_out(red, boxes=[(31, 41, 59, 59)], strokes=[stroke], network=network)
+    np.testing.assert_array_equal(canvas.painting.mask(red), scene()[..., 0] > 0)
+    with pytest.raises(ValueError, match="must say where the object is"):
+        canvas.cut_out(red, strokes=[Stroke(((2, 2),), "background")], network=network)
 
 
 def test_wrong_models_and_prompts_are_told(network: SegmentAnything, tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
-"""What the page works on: a dataset with its maps, partitions, outliers, search index and thumbnails, opened once."""
+"""What the page works on: a dataset with its maps, partitions, outliers, search index and paintings, opened once."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,9 +14,10 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.apps.page.preparation.abnormality import Abnormality
 from veriwild_clustering.apps.page.preparation.first_partition import ExportedPartition, best_of_sweep, read_exported
-from veriwild_clustering.apps.page.preparation.identity import Identity
+from veriwild_clustering.apps.page.preparation.identity import Identity, digest, slug
 from veriwild_clustering.apps.page.preparation.indices import Indices
 from veriwild_clustering.apps.page.preparation.once import Once
+from veriwild_clustering.apps.page.preparation.paintings import Paintings
 from veriwild_clustering.apps.page.preparation.running import Running
 from veriwild_clustering.apps.page.preparation.spaces import (
     FEWEST_FOR_UMAP,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from veriwild_clustering.interpretation.summaries import ClusterSummaries
     from veriwild_clustering.search.encoding import QueryEncoder
 
-__all__ = ["Workspace", "slug"]
+__all__ = ["Workspace"]
 
 T = TypeVar("T")
 
@@ -100,6 +99,7 @@ class Workspace:
         has_umap = wanted and self.descriptor.n_valid >= FEWEST_FOR_UMAP
         self.layouts = ("pca-2d", "pca-3d", *(("umap-2d", "umap-3d") if has_umap else ()))
         self.thumbnails = Thumbnails(dataset, self.folder / "thumbnails")
+        self.paintings = Paintings(dataset, self.folder / "paintings")
         self.library = PartitionLibrary(self.folder / "partitions")
         self.indices = Indices(dataset, self.folder / "search", self.identity, given=Path(index) if index else None)
         self.encoding, self.running = Lock(), Running()
@@ -203,8 +203,8 @@ class Workspace:
         The first one that is added before any was asked for is the one to be shown first.
         """
         check_rows("partition.labels", partition.labels, len(self.dataset))
-        digest = _digest(partition.labels, partition.cluster_names)
-        name = self._saved(f"{slug(partition.algorithm)}-{digest}", lambda: partition)
+        tag = digest(partition.labels, partition.cluster_names)
+        name = self._saved(f"{slug(partition.algorithm)}-{tag}", lambda: partition)
         self._once.get("first partition", lambda: name)
         return name
 
@@ -310,7 +310,7 @@ class Workspace:
             name = f"kmeans-{slug(self.identity.of(self.descriptor))[-16:]}"
             return self._saved(name, lambda: best_of_sweep(self.space()))
         exported: ExportedPartition = self._exported
-        name = f"{self._exported_name}-{_digest(exported.labels, exported.names)}"
+        name = f"{self._exported_name}-{digest(exported.labels, exported.names)}"
         return self._saved(name, lambda: exported.partition(self.space(), self._exported_name))
 
     def _saved(self, name: str, make: Any) -> str:
@@ -337,13 +337,3 @@ class Workspace:
             return Abnormality.measured(self.dataset, self.descriptor, self.space())
 
         return found or Abnormality.kept(self._outliers_file, make, n_images=len(self.dataset))
-
-
-def _digest(labels: NDArray[np.int32], names: Sequence[str]) -> str:
-    """Return what tells clusters and their names from others."""
-    return hashlib.sha256(labels.tobytes() + "\n".join(names).encode()).hexdigest()[:8]
-
-
-def slug(text: str) -> str:
-    """Return a text as a part of the name of a partition."""
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:40] or "partition"

@@ -39,9 +39,9 @@ _VERSION = re.compile(r"(\d{6,})\.npz")
 class VersionConflictError(ValueError):
     """A change that was made to a version which is not the current one any more: `current` says which is."""
 
-    def __init__(self, partition: str, *, base: int, current: int) -> None:
+    def __init__(self, name: str, *, base: int, current: int, kind: str = "Partition") -> None:
         super().__init__(
-            f"Partition {partition!r} is at version {current}, the change was made to version {base}. "
+            f"{kind} {name!r} is at version {current}, the change was made to version {base}. "
             f"Look at version {current} and make the change again."
         )
         self.current = current

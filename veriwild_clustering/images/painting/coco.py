@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,29 @@ Mask = NDArray[np.bool_]
 
 def write_coco(
     path: Path,
-    paintings: Mapping[str, Painting],
+    paintings: Iterable[tuple[str, Painting]],
     *,
     names: Mapping[Color, str] | None = None,
     form: str = "rle",
 ) -> None:
-    """Write the colours of all images, by path, into one JSON file.
+    """Write the colours of all images, each with its path, into one JSON file; paintings are looked at one by one.
 
     `form` is "rle" or "polygons". Polygons run along the edges of pixels, one for each run of rows that have the same
     pixels of a region, so that holes are left out and nothing is rounded.
     """
     check_choice("form", form, ("rle", "polygons"))
     known = dict(names or {})
-    colors = sorted({color for painting in paintings.values() for color in painting.colors} | set(known))
-    ids = {color: place for place, color in enumerate(colors, start=1)}
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for place, (name, painting) in enumerate(paintings.items(), start=1):
+    found: list[tuple[Color, dict[str, Any]]] = []
+    for place, (name, painting) in enumerate(paintings, start=1):
         height, width = painting.paint.shape
         images.append({"id": place, "file_name": name, "width": width, "height": height})
-        for color in painting.colors:
-            shape = _shape(painting.mask(color), form)
-            annotations.append({"id": len(annotations) + 1, "image_id": place, "category_id": ids[color], **shape})
+        found += [(color, {"image_id": place, **_shape(painting.mask(color), form)}) for color in painting.colors]
+    colors = sorted({color for color, _ in found} | set(known))
+    ids = {color: place for place, color in enumerate(colors, start=1)}
+    annotations = [
+        {"id": number, "category_id": ids[color], **shape} for number, (color, shape) in enumerate(found, start=1)
+    ]
     categories = [
         {"id": number, "name": known.get(color, "R_{},G_{},B_{}".format(*color)), "color": list(color)}
         for color, number in ids.items()

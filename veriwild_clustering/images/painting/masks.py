@@ -1,4 +1,4 @@
-"""What is painted as files: one binary mask for each colour, and the state that is kept while somebody paints."""
+"""What is painted as files: one binary mask for each colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from veriwild_clustering.core.storage.atomic import write_atomically
 from veriwild_clustering.core.validation import DatasetError, reason_of
 from veriwild_clustering.images.painting.states import Color, Painting, packed_color
 
-__all__ = ["has_masks", "mask_name", "read_masks", "read_state", "write_masks", "write_state"]
+__all__ = ["mask_files", "mask_name", "read_masks", "write_masks"]
 
 _PARTS = re.compile(r"_mask_\(R[:_](\d{1,3}),G[:_](\d{1,3}),B[:_](\d{1,3})\)\.png")
 
@@ -34,7 +34,7 @@ def write_masks(folder: Path, stem: str, painting: Painting, *, colons: bool = F
         with write_atomically(file) as temporary:
             Image.fromarray(painting.mask(color).astype(np.uint8) * 255).save(temporary, format="PNG")
         written.append(file)
-    for stale in set(_mask_files(folder, stem)) - set(written):
+    for stale in set(mask_files(folder, stem)) - set(written):
         stale.unlink()
     return written
 
@@ -51,7 +51,7 @@ def read_masks(folder: Path, stem: str, labels: NDArray[np.int32]) -> Painting:
 
     painting = Painting.of(labels)
     paint = painting.paint.copy()
-    for file, color in sorted(_mask_files(folder, stem).items()):
+    for file, color in sorted(mask_files(folder, stem).items()):
         try:
             with Image.open(file) as image:
                 mask = np.asarray(image.convert("L")) > 127
@@ -63,31 +63,8 @@ def read_masks(folder: Path, stem: str, labels: NDArray[np.int32]) -> Painting:
     return Painting(painting.labels, paint)
 
 
-def has_masks(folder: Path, stem: str) -> bool:
-    """Tell whether there is a mask of an image."""
-    return bool(_mask_files(folder, stem))
-
-
-def write_state(file: Path, painting: Painting) -> None:
-    """Keep a state: the old one stays whole until the new one is."""
-    with write_atomically(file) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, labels=painting.labels, paint=painting.paint)
-
-
-def read_state(file: Path, size: tuple[int, int]) -> Painting | None:
-    """Return the state that was kept of an image of `size`; None if there is none that fits."""
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            painting = Painting(kept["labels"], kept["paint"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DatasetError(f"{file} cannot be read: {reason_of(error)}. Remove it to begin anew.") from error
-    fits = painting.labels.shape == painting.paint.shape == size
-    return painting if fits else None
-
-
-def _mask_files(folder: Path, stem: str) -> dict[Path, Color]:
+def mask_files(folder: Path, stem: str) -> dict[Path, Color]:
+    """Return the masks of an image that are there, with the colour of each."""
     if not folder.is_dir():
         return {}
     found = {}

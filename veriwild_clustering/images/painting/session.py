@@ -1,39 +1,43 @@
-"""A session of painting over a folder of images, without any window: strokes, undo, what is kept and what is saved."""
+"""A session of painting over many images, without any window: strokes, undo, what is kept and what is saved."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veriwild_clustering.core.dataset import Dataset
+from veriwild_clustering.core.storage.image_store import ImageStore
 from veriwild_clustering.core.validation import DatasetError, check_int
-from veriwild_clustering.images.inspection import inspect_image
 from veriwild_clustering.images.listing import find_images
+from veriwild_clustering.images.painting.canvas import Canvas
 from veriwild_clustering.images.painting.coco import write_coco
-from veriwild_clustering.images.painting.masks import has_masks, read_masks, read_state, write_masks, write_state
+from veriwild_clustering.images.painting.folder import PaintingFolder
+from veriwild_clustering.images.painting.kept import Method
 from veriwild_clustering.images.painting.states import Color, Painting
 from veriwild_clustering.images.painting.templates import Template
-from veriwild_clustering.images.reading import upright
-from veriwild_clustering.images.segmentation.segmenting import segment
+from veriwild_clustering.images.reading import image_store_of
+from veriwild_clustering.images.segmentation.prompts import Stroke
+
+if TYPE_CHECKING:
+    from veriwild_clustering.images.segmentation.sam.predictor import SegmentAnything
 
 __all__ = ["PaintingSession"]
-
-_KEPT = ".painting"
 
 Points = Sequence[tuple[float, float]]
 
 
 class PaintingSession:
-    """Paint the segments of a folder of images and save masks.
+    """Paint the segments of many images and save masks.
 
     Parameters
     ----------
-    source : path
-        A folder, zip or CSV for `find_images`.
+    source : path or Dataset
+        A folder, zip or CSV for `find_images`, or a dataset that knows its images.
     output : path
         Where masks go, in the folders of the source.
     method : str, default "slic"
@@ -42,6 +46,8 @@ class PaintingSession:
         Seed of the method.
     params : mapping, optional
         Parameters of the method.
+    ahead : bool, default True
+        Whether the next image is read and segmented in a thread while one paints.
 
     Attributes
     ----------
@@ -62,7 +68,8 @@ class PaintingSession:
     Notes
     -----
     Every stroke is kept at once, in a hidden folder of `output`, so that nothing is lost with the process; `undo` goes
-    back to what was when the image was opened. `save` writes the masks.
+    back to what was when the image was opened. A stroke that changes nothing counts for nothing. `save` writes the
+    masks. The page of `veriwild app` keeps its paintings in the same form.
 
     Examples
     --------
@@ -79,52 +86,76 @@ class PaintingSession:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Dataset,
         output: str | Path,
         *,
         method: str = "slic",
         random_state: int = 0,
         params: Mapping[str, Any] | None = None,
+        ahead: bool = True,
     ) -> None:
         self.output = Path(output)
-        self._store, found = find_images(source)
-        inside = self._inside(Path(source))
-        self.paths = [path for path in found if inside is None or not path.startswith(f"{inside}/")]
+        store, self.paths = self._images_of(source)
         if not self.paths:
             raise DatasetError(f"{source} holds no image but those in {self.output}.")
-        self._method, self._random_state, self._params = method, random_state, dict(params or {})
-        stems = Counter(str(PurePosixPath(path).with_suffix("")) for path in self.paths)
-        self._names = {path: self._name(path, stems) for path in self.paths}
-        self.position = 0
+        self._folder = PaintingFolder(store, self.paths, self.output)
+        self._method = Method(method, random_state, dict(params or {}))
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="segments ahead") if ahead else None
+        self._ahead: tuple[int, Future[Canvas]] | None = None
         self._open(0)
 
     def fill(self, points: Points, color: Color) -> None:
         """Paint every segment that a stroke touches; one point is a click."""
-        self._do(lambda painting: painting.fill(points, color))
+        self._canvas.fill(points, color)
 
     def unfill(self, points: Points) -> None:
         """Remove the paint of every segment that a stroke touches."""
-        self._do(lambda painting: painting.unfill(points))
+        self._canvas.unfill(points)
 
     def cut(self, points: Points) -> None:
         """Cut segments along a line."""
-        self._do(lambda painting: painting.cut(points))
+        self._canvas.cut(points)
 
-    def stamp(self, template: Template, *, threshold: float | None = None) -> None:
+    def stamp(self, template: Template, *, threshold: float | None = None, overlapping: bool = True) -> None:
         """Paint a template where it is found, see `Painting.stamp`."""
-        self._do(lambda painting: painting.stamp(self.image, template, threshold=threshold))
+        self._canvas.stamp(template, threshold=threshold, overlapping=overlapping)
+
+    def template(self, point: tuple[float, float]) -> Template:
+        """Return what is painted at a point as a template, for this image or the next ones."""
+        return self.painting.template(self.image, point)
+
+    def cut_out(
+        self,
+        color: Color,
+        *,
+        boxes: Sequence[Sequence[float]] = (),
+        strokes: Sequence[Stroke] = (),
+        network: SegmentAnything | None = None,
+    ) -> None:
+        """Paint what boxes and strokes point at as one segment: by GrabCut, or by a network that sees an image once.
+
+        Raises
+        ------
+        ValueError
+            If nothing says where it is, or nothing is found.
+        """
+        self._canvas.cut_out(color, boxes=boxes, strokes=strokes, network=network)
+
+    def divide(self, method: str, *, random_state: int = 0, **params: Any) -> None:
+        """Divide this image anew by another method, see `segment`; the paint stays."""
+        self._canvas.divide(Method(method, random_state, params))
 
     def reset(self) -> None:
-        """Begin anew with the segments of the method; `undo` takes it back."""
-        self._do(lambda _: self._segmented())
+        """Begin anew with the segments of its method and no paint; `undo` takes it back."""
+        self._canvas.reset()
 
     def undo(self) -> bool:
         """Go back by one stroke; False where there is none."""
-        return self._go(self.position_in_history - 1)
+        return self._canvas.undo()
 
     def redo(self) -> bool:
         """Do again what was undone; False where there is nothing."""
-        return self._go(self.position_in_history + 1)
+        return self._canvas.redo()
 
     def next(self) -> bool:
         """Open the next image; False at the last."""
@@ -140,30 +171,27 @@ class PaintingSession:
 
     def save(self, *, colons: bool = False) -> list[Path]:
         """Write the masks of this image, one for each colour, and return their files."""
-        folder, stem = self._place()
-        return write_masks(folder, stem, self.painting, colons=colons)
+        return self._folder.save(self.paths[self.position], self.painting, colons=colons)
 
     def save_coco(self, path: str | Path, *, names: Mapping[Color, str] | None = None, form: str = "rle") -> None:
         """Write what is painted on all images as COCO's JSON, with run lengths ("rle") or "polygons"."""
-        kept = {name: self._kept_of(name) for name in self.paths}
-        write_coco(Path(path), {name: one for name, one in kept.items() if one is not None}, names=names, form=form)
+        write_coco(Path(path), self._painted(), names=names, form=form)
 
     @property
     def painting(self) -> Painting:
         """Segments and paint of this image."""
-        return self._history[self.position_in_history]
+        return self._canvas.painting
 
-    def _do(self, action: Callable[[Painting], Painting]) -> None:
-        after = action(self.painting)
-        self._history[self.position_in_history + 1 :] = [after]
-        self._go(len(self._history) - 1)
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """Its pixels."""
+        return self._canvas.image
 
-    def _go(self, place: int) -> bool:
-        if not 0 <= place < len(self._history):
-            return False
-        self.position_in_history = place
-        write_state(self._state_file(self.paths[self.position]), self.painting)
-        return True
+    def _painted(self) -> Iterator[tuple[str, Painting]]:
+        for position, path in enumerate(self.paths):
+            painting = self.painting if position == self.position else self._folder.read(path)
+            if painting is not None:
+                yield path, painting
 
     def _turn(self, position: int) -> bool:
         if not 0 <= position < len(self.paths):
@@ -172,52 +200,28 @@ class PaintingSession:
         return True
 
     def _open(self, position: int) -> None:
-        """Open an image with what was kept of it, else with its masks."""
-        image, painting = self._read(self.paths[position])
-        self.position, self.image, self._history, self.position_in_history = position, image, [painting], 0
+        """Open an image, from what was made ahead if it was this one, and let the next one be made."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == position:
+            canvas = ahead[1].result()
+            canvas.refresh()
+        else:
+            canvas = self._opened(position)
+        self.position, self._canvas = position, canvas
+        following = position + 1
+        if self._threads is not None and following < len(self.paths):
+            self._ahead = following, self._threads.submit(self._opened, following)
 
-    def _read(self, path: str) -> tuple[NDArray[np.uint8], Painting]:
-        row, pixels = inspect_image(self._store, path, decode=upright)
-        if pixels is None:
-            raise DatasetError(f"The image {path!r} cannot be read: {row[2]}: {row[3]}.")
-        image = np.asarray(pixels)
-        kept = read_state(self._state_file(path), (image.shape[0], image.shape[1]))
-        if kept is not None:
-            return image, kept
-        folder, stem = self._place(path)
-        return image, read_masks(folder, stem, self._segments(image))
+    def _opened(self, position: int) -> Canvas:
+        return self._folder.open(self.paths[position], method=self._method)
 
-    def _segments(self, image: NDArray[np.uint8]) -> NDArray[np.int32]:
-        return segment(image, self._method, random_state=self._random_state, **self._params)
-
-    def _segmented(self) -> Painting:
-        return Painting.of(self._segments(self.image))
-
-    def _kept_of(self, path: str) -> Painting | None:
-        if path == self.paths[self.position]:
-            return self.painting
-        folder, stem = self._place(path)
-        if not self._state_file(path).exists() and not has_masks(folder, stem):
-            return None
-        return self._read(path)[1]
-
-    def _state_file(self, path: str) -> Path:
-        return self.output / _KEPT / f"{path}.npz"
-
-    def _place(self, path: str | None = None) -> tuple[Path, str]:
-        """Return the folder of an image's masks, and how their names begin."""
-        name = PurePosixPath(self._names[path or self.paths[self.position]])
-        return self.output / name.parent, name.name
-
-    @staticmethod
-    def _name(path: str, stems: Mapping[str, int]) -> str:
-        """Return the path without its suffix, unless another image differs by that alone."""
-        stem = str(PurePosixPath(path).with_suffix(""))
-        return stem if stems[stem] == 1 else path
-
-    def _inside(self, source: Path) -> str | None:
-        """Return where the masks lie among the images, None if they lie elsewhere."""
+    def _images_of(self, source: str | Path | Dataset) -> tuple[ImageStore, list[str]]:
+        """Return where the images are, and the paths of all but those among the masks."""
+        if isinstance(source, Dataset):
+            return image_store_of(source), source.images["path"].dropna().astype(str).tolist()
+        store, found = find_images(source)
         try:
-            return self.output.resolve().relative_to(source.resolve()).as_posix()
-        except ValueError:
-            return None
+            inside = self.output.resolve().relative_to(Path(source).resolve()).as_posix()
+        except ValueError:  # the masks lie elsewhere
+            return store, found
+        return store, [path for path in found if not path.startswith(f"{inside}/")]

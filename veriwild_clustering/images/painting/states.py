@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from veriwild_clustering.core.validation import check_int
 from veriwild_clustering.images.painting.templates import Template, find_template
-from veriwild_clustering.images.segmentation.label_maps import EDGE, LabelMap, connected_regions
+from veriwild_clustering.images.segmentation.label_maps import EDGE, LabelMap, connected_regions, contiguous
 
 __all__ = ["Color", "Painting", "packed_color", "unpacked_color"]
 
@@ -92,12 +92,56 @@ class Painting:
         labels = np.where(line, EDGE, self.labels).astype(np.int32)
         return Painting(connected_regions(labels), np.where(line, _NOTHING, self.paint).astype(np.int32))
 
-    def stamp(self, image: NDArray[np.uint8], template: Template, *, threshold: float | None = None) -> Painting:
-        """Paint a template where it is found in the image: at the best place, or wherever its error is small enough."""
+    def cut_out(self, mask: NDArray[np.bool_], color: Sequence[int]) -> Painting:
+        """Make one segment of the pixels of a mask and paint it; other segments keep the rest of themselves."""
+        if mask.shape != self.labels.shape:
+            raise ValueError(f"`mask` must have shape {self.labels.shape}. Got {mask.shape} instead.")
+        labels = np.where(mask, self.labels.max() + 1, self.labels)
+        paint = np.where(mask, packed_color(color), self.paint)
+        return Painting(contiguous(labels, edges=labels == EDGE), paint.astype(np.int32))
+
+    def divided(self, labels: NDArray[np.integer]) -> Painting:
+        """Return other segments under the same paint; edges bear none."""
+        numbers = np.asarray(labels, dtype=np.int32)
+        return Painting(numbers, np.where(numbers == EDGE, _NOTHING, self.paint).astype(np.int32))
+
+    def template(self, image: NDArray[np.uint8], point: Point) -> Template:
+        """Return what is painted at a point as a template: all pixels of its colour that hang together.
+
+        Raises
+        ------
+        ValueError
+            If nothing is painted there.
+        """
+        import cv2
+
+        x, y = (round(value) for value in point)
+        height, width = self.paint.shape
+        if not (0 <= x < width and 0 <= y < height) or self.paint[y, x] == _NOTHING:
+            raise ValueError(f"`point` must lie on paint, which is what to look for. Got {x}, {y}.")
+        same = (self.paint == self.paint[y, x]).astype(np.uint8)
+        regions = cv2.connectedComponents(same, connectivity=4)[1]
+        region = np.asarray(regions == regions[y, x])
+        rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        shown = region[part]
+        segment = np.zeros((*shown.shape, 3), dtype=np.uint8)
+        segment[shown] = unpacked_color(int(self.paint[y, x]))
+        return Template(image[part], segment, attention=shown, mask=shown)
+
+    def stamp(
+        self,
+        image: NDArray[np.uint8],
+        template: Template,
+        *,
+        threshold: float | None = None,
+        overlapping: bool = True,
+    ) -> Painting:
+        """Paint a template where `find_template` finds it: at the best place, or wherever its error is small enough."""
         paint = self.paint.copy()
         segment, mask = template.segment, template.shown
         colors = (segment.astype(np.int32) * (1 << 16, 1 << 8, 1)).sum(axis=2).astype(np.int32)
-        for x, y in find_template(image, template, threshold=threshold):
+        for x, y in find_template(image, template, threshold=threshold, overlapping=overlapping):
             part = paint[y : y + mask.shape[0], x : x + mask.shape[1]]
             seen = mask[: part.shape[0], : part.shape[1]]
             part[seen] = colors[: part.shape[0], : part.shape[1]][seen]

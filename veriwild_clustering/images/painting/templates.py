@@ -82,11 +82,13 @@ class Template:
 
 
 def find_template(
-    image: NDArray[np.uint8], template: Template, *, threshold: float | None = None
+    image: NDArray[np.uint8], template: Template, *, threshold: float | None = None, overlapping: bool = True
 ) -> list[tuple[int, int]]:
     """Return the upper left corners of places like the template, the best last; without a threshold the best alone.
 
-    The error is the normalised squared difference, 0 where all counted pixels are the same.
+    The error is the normalised squared difference, 0 where all counted pixels are the same. Beside a good place lie
+    others that are nearly as good: unless they may be `overlapping`, a place counts only where no better one is nearer
+    than half the template.
     """
     import cv2
 
@@ -105,4 +107,19 @@ def find_template(
             f"`threshold` must leave at most {_MAX_PLACES:,} places. Got {threshold}, which leaves {len(x):,}."
         )
     order = np.argsort(-error[y, x], kind="stable")
-    return [(int(x[place]), int(y[place])) for place in order]
+    places = np.column_stack([x, y])[order]
+    if not overlapping:
+        best_first = places[::-1]
+        height, width = template.template.shape[:2]
+        places = best_first[_apart(best_first, (width, height))][::-1]
+    return [(left, top) for left, top in places.tolist()]
+
+
+def _apart(places: NDArray[np.intp], size: tuple[int, int]) -> NDArray[np.intp]:
+    """Return which of the places, the best first, have no better one nearer than half of `size` in both directions."""
+    kept = np.empty(0, dtype=np.intp)
+    for number, place in enumerate(places):
+        near = (2 * np.abs(places[kept] - place) < size).all(axis=1)
+        if not near.any():
+            kept = np.append(kept, number)
+    return kept

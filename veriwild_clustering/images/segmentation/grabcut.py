@@ -13,7 +13,7 @@ from veriwild_clustering.core.validation import check_int
 from veriwild_clustering.images.segmentation.label_maps import LabelMap, contiguous
 from veriwild_clustering.images.segmentation.prompts import KINDS, Stroke, checked_boxes
 
-__all__ = ["cut_out", "grabcut_segments"]
+__all__ = ["cut_out", "grabcut_mask", "grabcut_segments"]
 
 _CODES = dict(zip(KINDS, (cv2.GC_FGD, cv2.GC_BGD, cv2.GC_PR_FGD, cv2.GC_PR_BGD), strict=True))
 _MODEL = (1, 65)  # shape of the mixtures of colours that OpenCV keeps
@@ -30,7 +30,20 @@ def grabcut_segments(
     strokes: Sequence[Stroke] = (),
     n_iterations: int = 5,
 ) -> LabelMap:
-    """Return background as 1 and foreground as 2.
+    """Return background as 1 and foreground as 2, see `grabcut_mask`."""
+    found = grabcut_mask(image, random_state, boxes=boxes, strokes=strokes, n_iterations=n_iterations)
+    return contiguous(found.astype(np.int32))
+
+
+def grabcut_mask(
+    image: NDArray[np.uint8],
+    random_state: int,
+    *,
+    boxes: Sequence[Sequence[float]] = (),
+    strokes: Sequence[Stroke] = (),
+    n_iterations: int = 5,
+) -> NDArray[np.bool_]:
+    """Return which pixels are foreground.
 
     All that is outside of the `boxes` is background, what is inside may be foreground; strokes are drawn over that in
     their order. Without boxes everything may be foreground where a stroke does not say otherwise.
@@ -50,7 +63,7 @@ def grabcut_segments(
                 f"`boxes` and `strokes` must leave at least {_SAMPLES} pixels that may be {what}. Got {found}: leave "
                 f"room around the box, or add a stroke of kind {what!r}."
             )
-    return contiguous(cut_out(image, trimap, random_state, n_iterations=n_iterations).astype(np.int32))
+    return cut_out(image, trimap, random_state, n_iterations=n_iterations)
 
 
 def cut_out(image: NDArray[np.uint8], trimap: Trimap, random_state: int, *, n_iterations: int = 5) -> NDArray[np.bool_]:

@@ -87,7 +87,7 @@ def check_uploaded(given: Any) -> None:
 
 
 def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
-    """Return the application with the page at `/` and the files of the map under `/map`."""
+    """Return the application with the page at `/` and the files of the frames, the map and painting, under `/map`."""
     from fastapi.staticfiles import StaticFiles
     from gradio import mount_gradio_app
 

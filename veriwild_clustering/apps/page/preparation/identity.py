@@ -1,12 +1,17 @@
-"""Which dataset a folder of the page belongs to, so that nothing of another dataset is shown for this one."""
+"""What tells a dataset, and partitions of it, from others, so that nothing of another is shown for this one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
@@ -15,7 +20,7 @@ from veriwild_clustering.core.storage.raw.row_order import order_fingerprint
 from veriwild_clustering.core.storage.reading import recorded_checksum
 from veriwild_clustering.core.validation import DatasetError, reason_of
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "digest", "slug"]
 
 _FILE = "workspace.json"
 _FORMAT = 1
@@ -66,3 +71,13 @@ class Identity:
                 f"{folder} belongs to another dataset: its images are others, or in another order. "
                 f"Name another folder, or remove that one."
             )
+
+
+def digest(labels: NDArray[np.int32], names: Sequence[str]) -> str:
+    """Return what tells clusters and their names from others."""
+    return hashlib.sha256(labels.tobytes() + "\n".join(names).encode()).hexdigest()[:8]
+
+
+def slug(text: str) -> str:
+    """Return a text as a part of the name of a partition."""
+    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:40] or "partition"

@@ -14,7 +14,7 @@ from veriwild_clustering.images.segmentation.label_maps import LabelMap, stacked
 from veriwild_clustering.images.segmentation.prompts import checked_boxes, checked_points
 from veriwild_clustering.images.segmentation.sam.predictor import SeenImage, SegmentAnything
 
-__all__ = ["sam_segments"]
+__all__ = ["prompted_masks", "sam_segments"]
 
 _OFFSET = 1.0  # logits around 0 between which a stable mask changes little
 
@@ -44,7 +44,7 @@ def sam_segments(
     network = model if isinstance(model, SegmentAnything) else SegmentAnything(model, folder=folder)
     seen = network.see(image)
     if len(boxes) or len(points):
-        return stacked_masks(_prompted(seen, boxes, points, not_points=not_points))
+        return stacked_masks(prompted_masks(seen, boxes, points, not_points=not_points))
     if len(not_points):
         raise ValueError("`not_points` need `points` or `boxes`: nothing says what the object is.")
     found, iou = _grid_masks(
@@ -57,8 +57,8 @@ def sam_segments(
     return stacked_masks(found[kept])
 
 
-def _prompted(seen: SeenImage, boxes: Points, points: Points, *, not_points: Points) -> NDArray[np.bool_]:
-    """Return the mask of each object that was pointed at, shape (n_objects, height, width)."""
+def prompted_masks(seen: SeenImage, boxes: Points, points: Points, *, not_points: Points = ()) -> NDArray[np.bool_]:
+    """Return the mask of each object that was pointed at, shape (n_objects, height, width): see `sam_segments`."""
     corners = checked_boxes(boxes, seen.size)
     on, beside = checked_points("points", points), checked_points("not_points", not_points)
     masks, taken = [], np.zeros(len(on), dtype=bool)

@@ -1,21 +1,28 @@
-// What the map asks of the server: JSON, and coordinates and codes as 16-bit steps.
+// What the pages in frames ask of the server: JSON, and coordinates and codes as 16-bit steps.
 
 const API = new URL("../api/", import.meta.url);
 
-async function ask(path) {
+async function ask(path, options) {
   let answer;
   try {
-    answer = await fetch(new URL(path, API));
+    answer = await fetch(new URL(path, API), options);
   } catch {
     throw new Error("The server does not answer. Is it still running? Reload the page once it is.");
   }
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => null);
-  throw new Error(told?.error?.message ?? `The server answered ${answer.status} ${answer.statusText}.`);
+  const message = told?.error?.message ?? `The server answered ${answer.status} ${answer.statusText}.`;
+  throw Object.assign(new Error(message), { code: told?.error?.code });
 }
 
-export const thumbnail = (row, size) => new URL(`images/${row}/thumbnail?size=${size}`, API).href;
+export const address = path => new URL(path, API).href;
+export const thumbnail = (row, size) => address(`images/${row}/thumbnail?size=${size}`);
 export const fetchJson = async path => (await ask(path)).json();
+export const fetchBlob = async path => (await ask(path)).blob();
+
+export async function sendJson(path, body) {
+  return (await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json();
+}
 
 export async function fetchSteps(path) {
   const answer = await ask(path), dims = Number((answer.headers.get("X-Shape") ?? "").split(/[,x ]+/)[1] || 1);

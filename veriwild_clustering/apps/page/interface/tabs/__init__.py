@@ -10,9 +10,10 @@ from veriwild_clustering.apps.page.interface.tabs import (
     criteria,
     map,  # noqa: A004
     outliers,
+    painting,
     search,
 )
 
 __all__ = ["TABS"]
 
-TABS: tuple[ModuleType, ...] = (map, clusters, criteria, search, outliers, compare)
+TABS: tuple[ModuleType, ...] = (map, clusters, criteria, search, outliers, compare, painting)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from veriwild_clustering.apps.page.server.routers import criteria, data, files, partitions, searching
+from veriwild_clustering.apps.page.server.routers import criteria, data, files, painting, partitions, searching
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = (data.router, partitions.router, searching.router, criteria.router, files.router)
+ROUTERS = (data.router, partitions.router, searching.router, criteria.router, painting.router, files.router)

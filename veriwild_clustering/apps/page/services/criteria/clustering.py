@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from veriwild_clustering.apps.page.preparation.identity import slug
 from veriwild_clustering.apps.page.problems import BadRequestError
 from veriwild_clustering.apps.page.services.criteria.answerers import answerer_of
 from veriwild_clustering.apps.page.services.criteria.results import result_of
 from veriwild_clustering.apps.page.services.criteria.schemas import CriteriaRequest, CriteriaResponse, Estimate
-from veriwild_clustering.apps.page.workspace import Workspace, slug
+from veriwild_clustering.apps.page.workspace import Workspace
 from veriwild_clustering.core.partition import Partition
 from veriwild_clustering.core.storage.partitions import VersionConflictError
 
