@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,7 @@ class Candidates:
         """Whether candidates are those of the leading directions."""
         return self._projection is not None
 
-    @property
+    @cached_property
     def _projection(self) -> Projection | None:
         """What brings vectors into the leading directions, None where there is nothing."""
         return Projection.of(self.index)
@@ -240,14 +241,14 @@ class Candidates:
         """Return what of them is stored and compared."""
         return leading if (projection := self._projection) is None else projection.normed(leading)
 
-    @property
+    @cached_property
     def _inner(self) -> Any:
         """The index of the vectors as they are compared."""
         faiss = _faiss()
         is_wrapped = isinstance(self.index, faiss.IndexPreTransform)
         return faiss.downcast_index(self.index.index) if is_wrapped else self.index
 
-    @property
+    @cached_property
     def _all(self) -> Any:
         """The index that compares all vectors: of a graph the flat one under it."""
         faiss, inner = _faiss(), self._inner

@@ -19,7 +19,7 @@ __all__ = ["Contents", "Neighbors"]
 _SPARE = 16  # candidates beyond those wanted: what is stored, and float32, may swap near ones
 _SPARE_PROJECTED = 64  # where candidates are those of the leading directions, which swap more
 _MOST_EXCLUDED = 256  # rows a query may drop from its candidates; for one that drops more all others are compared
-_FEW_ALLOWED = 5_000  # rows that are compared themselves, without FAISS
+_FEW_ALLOWED = 5_000  # rows that are compared as they are, where leading directions alone would prove little
 _FEWEST_ALLOWED = 0.9  # part of the rows; among fewer a graph finds its way badly, and all of them can be compared
 
 Floats = NDArray[np.float32]
@@ -157,7 +157,7 @@ class _Search:
         """Return the answers to some queries, all allowed rows compared."""
         if not which:
             return {}
-        if self._mask is not None and self.n_allowed <= _FEW_ALLOWED:
+        if self._candidates.is_projected and self._mask is not None and self.n_allowed <= _FEW_ALLOWED:
             allowed = np.flatnonzero(self._mask)
             return {i: self._best(queries[i], allowed, dropped[i]) for i in which}
         width = self._width(which, dropped)
