@@ -27,7 +27,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 TABS = ("Map", "Clusters", "Criteria", "Search", "Outliers", "Compare", "Painting")
 WORD = "open sesame"
-PATIENCE = 20_000  # milliseconds; the machine may be busy
+PATIENCE = 60_000  # milliseconds; the machine may be busy
 
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"there is no {CHROMIUM}"),
