@@ -17,7 +17,7 @@ from veriwild_clustering.apps.page.exploring import Explorer
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE = 20_000  # milliseconds; the machine may be busy
+PATIENCE = 60_000  # milliseconds; the machine may be busy
 RED, BLACK = (204, 0, 0), (0, 0, 0)
 FIRST, SECOND = (20, 20), (90, 70)  # where the same vehicle stands twice
 SIZE = (160, 120)
