@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_choice, check_known_names
+from veriwild_clustering.core.vectors.blocks import row_blocks
 from veriwild_clustering.descriptors.scaling import shares
 
 __all__ = ["METRICS", "Metric", "SearchSpace", "checked_rows"]
@@ -23,6 +24,7 @@ Metric = Literal["cosine", "euclidean"]
 METRICS = ("cosine", "euclidean")
 _SAMPLE_ROWS = 4_096  # from which a Euclidean mixture takes its scales
 _SHORTEST = 1e-30  # what float32 can bring to length 1
+_CACHE_BYTES = 2**18  # of vectors that are compared at once: what a core keeps at hand
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,6 +184,13 @@ class SearchSpace:
             return np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
         difference = vectors.astype(np.float64) - query
         return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+
+    def row_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of rows of the dataset, worked out by blocks that stay in the processor's cache."""
+        scores = np.empty(len(rows))
+        for block in row_blocks(len(rows), 4 * self.dim, block_bytes=_CACHE_BYTES):
+            scores[block] = self.scores(query, self.rows(rows[block]))
+        return scores
 
     def contributions(self, query: NDArray[np.float32], rows: ArrayLike) -> NDArray[np.float64]:
         """Return what each descriptor adds to the nearness of rows to a query, shape (n, n_descriptors).
