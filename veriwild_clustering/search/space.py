@@ -24,7 +24,7 @@ Metric = Literal["cosine", "euclidean"]
 METRICS = ("cosine", "euclidean")
 _SAMPLE_ROWS = 4_096  # from which a Euclidean mixture takes its scales
 _SHORTEST = 1e-30  # what float32 can bring to length 1
-_CACHE_BYTES = 2**18  # of vectors that are compared at once: what a core keeps at hand
+_CACHE_BYTES = 2**18  # of vectors, in float64, that are compared at once: what a core keeps at hand
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -186,10 +186,13 @@ class SearchSpace:
         return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
     def row_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the scores of rows of the dataset, worked out by blocks that stay in the processor's cache."""
+        """Return the scores of usable rows of the dataset, by blocks that stay in the processor's cache."""
         scores = np.empty(len(rows))
-        for block in row_blocks(len(rows), 4 * self.dim, block_bytes=_CACHE_BYTES):
-            scores[block] = self.scores(query, self.rows(rows[block]))
+        for block in row_blocks(len(rows), 8 * self.dim, block_bytes=_CACHE_BYTES):
+            is_cosine = self.metric == "cosine"
+            scores[block] = (
+                self._cosines(query, rows[block]) if is_cosine else self.scores(query, self.rows(rows[block]))
+            )
         return scores
 
     def contributions(self, query: NDArray[np.float32], rows: ArrayLike) -> NDArray[np.float64]:
@@ -200,6 +203,17 @@ class SearchSpace:
         vectors, power = self.rows(rows), 1 if self.metric == "cosine" else 2
         parts = [self.scores(query[block], vectors[:, block]) ** power for block in self.blocks.values()]
         return np.stack(parts, axis=1)
+
+    def _cosines(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the cosine similarities of rows without bringing them to length 1 first."""
+        total = np.zeros(len(rows))
+        for descriptor, columns, weight in zip(self.descriptors, self.blocks.values(), self.weights, strict=True):
+            vectors = descriptor.vectors[rows].astype(np.float64)
+            products = np.einsum("ij,j->i", vectors, query[columns].astype(np.float64))
+            lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+            has_direction = lengths > _SHORTEST
+            total[has_direction] += np.sqrt(weight) * products[has_direction] / lengths[has_direction]
+        return total
 
     def _checked(self, name: str, block: ArrayLike) -> NDArray[np.float32]:
         vectors = np.asarray(block, dtype=np.float32)

@@ -23,8 +23,8 @@ EXACT_VALUES = 2**25
 """Up to so many numbers (65,536 rows of 512) every row is compared by default; beyond, a graph is searched."""
 
 RECALL_AT = 10
-_RECALL = 0.993  # more than the 0.99 that is wanted, since it is measured on a sample
-_RECALL_ROWS = 500
+_RECALL = 0.992  # more than the 0.99 that is wanted, since it is measured on a sample
+_RECALL_ROWS = 1_000
 _ROUNDING = 1e-6  # of a cosine in float32
 _SPREAD_ROWS = 8_192
 _GRAPHS = {"cosine": "HNSW48,SQfp16", "euclidean": "HNSW48,Flat"}  # half floats hold no numbers over 65,504

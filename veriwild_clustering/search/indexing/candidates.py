@@ -23,7 +23,7 @@ _SMALL = 2**24  # values that one thread compares sooner than more are started a
 _FEW = 16  # queries that FAISS compares one by one, from differences: products of many cancel digits
 _LONGEST = 2.0**61  # vectors of which float32 holds the square of any distance
 _FIRST_EFFORT = 16
-_EFFORTS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+_EFFORTS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 384, 512, 768, 1024)
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
@@ -309,7 +309,7 @@ class Candidates:
         is not in the leading directions adds to an inner product at most the product of both lengths of it, and to a
         distance nothing less than 0. Of a query brought to length 1 the scores are those of its direction.
         """
-        rounding = _ROUNDING * self.dim
+        rounding = _ROUNDING * (self.dim + 4)  # the sums, and vectors brought to length 1
         if self.is_cosine:
             lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
             inner = np.linalg.norm(leading.astype(np.float64), axis=1)
