@@ -24,7 +24,7 @@ Metric = Literal["cosine", "euclidean"]
 METRICS = ("cosine", "euclidean")
 _SAMPLE_ROWS = 4_096  # from which a Euclidean mixture takes its scales
 _SHORTEST = 1e-30  # what float32 can bring to length 1
-_CACHE_BYTES = 2**18  # of vectors, in float64, that are compared at once: what a core keeps at hand
+_CACHE_BYTES = 2**19  # of vectors, in float64, that are compared at once: what a core keeps at hand
 
 
 @dataclass(frozen=True, eq=False, repr=False)

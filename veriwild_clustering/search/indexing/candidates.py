@@ -87,7 +87,7 @@ class Candidates:
                 f"directions ('PCA128,L2norm,...'). {factory!r} makes {type(made._inner).__name__}."
             )
         if isinstance(made._inner, faiss.IndexHNSW):
-            made._inner.hnsw.efConstruction = 200
+            made._inner.hnsw.efConstruction = 400
         if isinstance(made._inner, faiss.IndexIVF):
             made._inner.cp.min_points_per_centroid = 1  # a small sample is no reason to warn
         return made
@@ -199,10 +199,11 @@ class Candidates:
         """
         faiss = _faiss()
         chosen = _selected(mask)
-        effort = int(np.ceil(self.effort / share))
         if isinstance(self._inner, faiss.IndexHNSW):
-            params = faiss.SearchParametersHNSW(efSearch=max(effort, width), **chosen)
+            effort = int(np.ceil(max(self.effort, width) / share))
+            params = faiss.SearchParametersHNSW(efSearch=effort, **chosen)
         else:
+            effort = int(np.ceil(self.effort / share))
             params = faiss.SearchParametersIVF(nprobe=min(effort, self._inner.nlist), **chosen)
         with _threads(min(n_threads, len(queries))):
             compared = self._compared(self._leading(queries))
