@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,17 @@ def make_dataset(folder: Path, *, seed: int = 0) -> Dataset:
     )
     descriptors = {"osnet": Descriptor("osnet", vectors), "color_model": Descriptor("color_model", vectors[:, :6])}
     return Dataset(images, descriptors, ImageStore(folder), origin="Squares for tests.")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser that draws with WebGL2, without a graphics card."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    software = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=software)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(autouse=True)

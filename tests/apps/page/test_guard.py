@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
 
+from veriwild_clustering.apps.page.server.application import create_app
 from veriwild_clustering.apps.page.server.errors import ErrorBody
 from veriwild_clustering.apps.page.server.security import COOKIE, session_of
 from veriwild_clustering.apps.page.workspace import Workspace
@@ -134,6 +136,14 @@ def test_browsers_load_nothing_from_elsewhere(client: TestClient) -> None:
     policy = client.get("/login").headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "http" not in policy
+
+
+def test_with_a_token_scripts_stay_in_no_cache_of_others(workspace: Workspace) -> None:
+    application = create_app(workspace, token=TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    client = TestClient(application, base_url="http://127.0.0.1:7860", headers=headers)
+    script = re.search(r"assets/index-[\w-]+\.js", client.get("/tabs/").text)[0]
+    assert client.get(f"/tabs/{script}").headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
 def test_what_is_shown_stays_in_no_cache_of_others(client: TestClient) -> None:

@@ -24,8 +24,15 @@ from veriwild_clustering.apps.page.workspace import Workspace
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 CHROMIUM = Path("/usr/bin/chromium")
-SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-TABS = ("Map", "Clusters", "Criteria", "Search", "Outliers", "Compare", "Painting")
+FRAMES = {  # of each tab, its frame and what is there once it is shown
+    "Map": (".map-frame", "body[data-ready]"),
+    "Clusters": (".tabs-frame", "#clusters-list button"),
+    "Criteria": (".tabs-frame", "#criteria-button"),
+    "Search": (".tabs-frame", "#search-button"),
+    "Outliers": (".tabs-frame", "#outliers-shown li"),
+    "Compare": (".tabs-frame", "#compare-figures .chart img"),
+    "Painting": (".painting-frame", "body[data-ready]"),
+}
 WORD = "open sesame"
 PATIENCE = 60_000  # milliseconds; the machine may be busy
 
@@ -54,14 +61,6 @@ def explorer(dataset: Dataset) -> Iterator[Explorer]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE_GL)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def page(browser: Any, explorer: Explorer, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The page, open; fails afterwards if anything left this machine or complained."""
@@ -73,7 +72,6 @@ def page(browser: Any, explorer: Explorer, request: pytest.FixtureRequest) -> It
     opened.on("console", lambda told: told.type == "error" and trouble.append(told.text))
     opened.on("pageerror", lambda error: trouble.append(str(error)))
     opened.goto(explorer.url)
-    opened.get_by_role("tab", name="Clusters").wait_for()
     yield opened
     opened.close()
     assert not trouble
@@ -83,27 +81,22 @@ def is_ours(address: str, url: str) -> bool:
     return address.startswith((url, "data:", "blob:"))
 
 
-def open_tab(page: Any, name: str) -> None:
+def open_tab(page: Any, name: str) -> Any:
+    """Choose a tab and return the frame that it shows, with something in it."""
     page.get_by_role("tab", name=name).click()
-    first = {"Map": ".map-frame", "Clusters": "#clusters-list button", "Criteria": "#criteria-button",
-             "Search": "#search-button", "Outliers": "#outliers-shown li",
-             "Compare": "#compare-figures .chart img", "Painting": ".painting-frame"}  # fmt: skip
-    page.locator(first[name]).first.wait_for()
-
-
-def open_map(page: Any) -> Any:
-    inside = page.frame_locator(".map-frame")
-    inside.locator("body[data-ready]").wait_for()
+    frame, first = FRAMES[name]
+    inside = page.frame_locator(frame)
+    inside.locator(first).first.wait_for()
     return inside
 
 
-def look_for(page: Any) -> None:
-    page.locator("#search-button").click()
-    page.get_by_text(re.compile(r"\d+ images in \d+ ms")).wait_for()
+def look_for(inside: Any) -> None:
+    inside.locator("#search-button").click()
+    inside.get_by_text(re.compile(r"\d+ images in \d+ ms")).wait_for()
 
 
 def test_a_click_on_the_map_shows_the_image_and_its_neighbors(page: Any) -> None:
-    inside = open_map(page)
+    inside = open_tab(page, "Map")
     assert inside.locator("#marks").get_attribute("data-drawn") == "90"
     assert page.locator(".map-frame").bounding_box()["width"] > 1100  # of 1280, however short the texts are
     inside.locator("#closer").click()
@@ -117,7 +110,7 @@ def test_a_click_on_the_map_shows_the_image_and_its_neighbors(page: Any) -> None
 
 
 def test_the_map_is_coloured_by_a_column_and_values_are_hidden(page: Any) -> None:
-    inside = open_map(page)
+    inside = open_tab(page, "Map")
     inside.locator("#by").select_option(label="type")
     inside.locator(".legend label", has_text="sedan").wait_for()
     assert inside.locator(".legend em").all_inner_texts() == ["45", "30", "15"]
@@ -138,39 +131,39 @@ def test_without_webgl_the_map_says_so(browser: Any, explorer: Explorer) -> None
 
 
 def test_correcting_makes_versions_and_an_old_one_is_explained(page: Any, dataset: Dataset, explorer: Explorer) -> None:
-    open_tab(page, "Clusters")
-    page.get_by_text("Correct it by hand").click()
-    page.get_by_label("Name of the cluster").fill("<i>red</i> & old")
-    page.get_by_role("button", name="Rename").click()
-    page.locator("#clusters-detail h2", has_text="<i>red</i> & old").wait_for()  # as text, not as markup
-    page.get_by_text("this is version 2").wait_for()
+    inside = open_tab(page, "Clusters")
+    inside.get_by_text("Correct it by hand").click()
+    inside.get_by_label("Name of the cluster").fill("<i>red</i> & old")
+    inside.get_by_role("button", name="Rename").click()
+    inside.locator("#clusters-detail h2", has_text="<i>red</i> & old").wait_for()  # as text, not as markup
+    inside.get_by_text("this is version 2").wait_for()
 
     library = explorer.workspace.library
     (name,) = [name for name in library.names() if name.startswith("by-30")]
     current = library.read(name, dataset["osnet"])
     assert current.cluster_name(0) == "<i>red</i> & old"
     library.save(name, current, base=2)  # somebody else
-    page.get_by_label("Merge it with").click()
-    page.get_by_role("option").first.click()
-    page.get_by_role("button", name="Merge", exact=True).click()
-    page.get_by_text("Make your correction again").wait_for()
-    page.get_by_label("Merge it with").click()
-    page.get_by_role("option").first.click()
-    page.get_by_role("button", name="Merge", exact=True).click()
-    page.get_by_text("this is version 4").wait_for()
+    inside.get_by_label("Merge it with").click()
+    inside.get_by_role("option").first.click()
+    inside.get_by_role("button", name="Merge", exact=True).click()
+    inside.get_by_text("Make your correction again").wait_for()
+    inside.get_by_label("Merge it with").click()
+    inside.get_by_role("option").first.click()
+    inside.get_by_role("button", name="Merge", exact=True).click()
+    inside.get_by_text("this is version 4").wait_for()
     assert library.read(name, dataset["osnet"]).sizes.tolist() == [60, 29]  # row 89 has no vector
 
-    page.locator("#clusters-images button").first.click()
-    page.locator("#clusters-images li.chosen").wait_for()
-    page.get_by_role("button", name="Mark as outliers").click()
-    page.get_by_text("this is version 5").wait_for()
+    inside.locator("#clusters-images button").first.click()
+    inside.locator("#clusters-images li.chosen").wait_for()
+    inside.get_by_role("button", name="Mark as outliers").click()
+    inside.get_by_text("this is version 5").wait_for()
     assert library.read(name, dataset["osnet"]).noise_fraction == pytest.approx(2 / 90)
 
 
 def test_exports_are_those_of_the_library(page: Any) -> None:
-    open_tab(page, "Clusters")
+    inside = open_tab(page, "Clusters")
     with page.expect_download() as waiting:
-        page.get_by_role("link", name="Partition as CSV").click()
+        inside.get_by_role("link", name="Partition as CSV").click()
     lines = Path(waiting.value.path()).read_text().splitlines()
     assert lines[0].startswith("path,vehicle_id,cluster,")  # then the names, where somebody gave some
     assert lines[0].endswith("confidence,is_outlier,outlier_score,outlier_reason")
@@ -178,46 +171,46 @@ def test_exports_are_those_of_the_library(page: Any) -> None:
 
 
 def test_search_by_row_with_weights_and_a_filter(page: Any) -> None:
-    open_tab(page, "Search")
-    assert "clip-vit-b-32" in page.get_by_text("Words can be compared").inner_text()
-    page.locator("#search-button").click()
-    sync_api.expect(page.get_by_text("Nothing has been looked for yet")).to_have_count(2)  # the warning has come
-    page.get_by_label("Like these rows").fill("3, x")
-    page.locator("#search-button").click()
-    page.get_by_text("must be numbers of rows").wait_for()
+    inside = open_tab(page, "Search")
+    assert "clip-vit-b-32" in inside.get_by_text("Words can be compared").inner_text()
+    inside.locator("#search-button").click()
+    sync_api.expect(inside.get_by_text("Nothing has been looked for yet")).to_have_count(2)  # the warning has come
+    inside.get_by_label("Like these rows").fill("3, x")
+    inside.locator("#search-button").click()
+    inside.get_by_text("must be numbers of rows").wait_for()
 
-    page.get_by_label("Like these rows").fill("3")
-    page.get_by_role("spinbutton", name="Weight of color_model").fill("0.5")
+    inside.get_by_label("Like these rows").fill("3")
+    inside.get_by_role("spinbutton", name="Weight of color_model").fill("0.5")
     page.keyboard.press("Tab")
-    page.get_by_role("button", name="Filters").click()
-    page.locator("#filter-type input").click()
-    page.get_by_role("option", name="truck").click()
-    page.get_by_label("to", exact=True).fill("110")  # without its column
-    page.locator("#search-button").click()
-    page.get_by_text("Choose the column of numbers").wait_for()
-    page.get_by_label("Numbers of").click()
-    page.get_by_role("option", name="width").click()
-    look_for(page)
-    rows = page.locator("#search-results button").evaluate_all("all => all.map(one => Number(one.dataset.value))")
+    inside.get_by_role("button", name="Filters").click()
+    inside.locator("#filter-type input").click()
+    inside.get_by_role("option", name="truck").click()
+    inside.get_by_label("to", exact=True).fill("110")  # without its column
+    inside.locator("#search-button").click()
+    inside.get_by_text("Choose the column of numbers").wait_for()
+    inside.get_by_label("Numbers of").click()
+    inside.get_by_role("option", name="width").click()
+    look_for(inside)
+    rows = inside.locator("#search-results button").evaluate_all("all => all.map(one => Number(one.dataset.value))")
     assert sorted(rows) == list(range(75, 81))  # trucks of up to 110 pixels
-    assert "from color_model" in page.locator("#search-results li").first.inner_text()
+    assert "from color_model" in inside.locator("#search-results li").first.inner_text()
 
 
 def test_search_by_an_upload_and_on_from_there(page: Any, dataset: Dataset) -> None:
-    open_tab(page, "Search")
-    page.locator("#search-image input[type=file]").set_input_files(dataset.image_store.location / "080.jpg")
-    page.locator("#search-image img").wait_for()
-    page.locator("#search-button").click()
-    page.get_by_text("nothing says which model made it").wait_for()  # osnet was brought along
+    inside = open_tab(page, "Search")
+    inside.locator("#search-image input[type=file]").set_input_files(dataset.image_store.location / "080.jpg")
+    inside.locator("#search-image img").wait_for()
+    inside.locator("#search-button").click()
+    inside.get_by_text("nothing says which model made it").wait_for()  # osnet was brought along
     for name, weight in (("osnet", "0"), ("lab-histogram", "1")):
-        page.get_by_role("spinbutton", name=f"Weight of {name}").fill(weight)
+        inside.get_by_role("spinbutton", name=f"Weight of {name}").fill(weight)
         page.keyboard.press("Tab")
-    look_for(page)
+    look_for(inside)
     assert stat.S_IMODE(Path(get_upload_folder()).stat().st_mode) == 0o700  # uploads are for nobody else
-    first = page.locator("#search-results button").first
+    first = inside.locator("#search-results button").first
     assert int(first.get_attribute("data-value")) in range(75, 89)  # the blue ones
     first.click()
-    sync_api.expect(page.get_by_label("Like these rows")).to_have_value(re.compile(r"\d+"))
+    sync_api.expect(inside.get_by_label("Like these rows")).to_have_value(re.compile(r"\d+"))
 
 
 def test_a_token_opens_the_page_and_what_is_in_it(browser: Any, workspace: Workspace) -> None:
@@ -236,73 +229,73 @@ def test_a_token_opens_the_page_and_what_is_in_it(browser: Any, workspace: Works
         page.keyboard.press("Enter")
         if given != WORD:
             page.get_by_role("alert").get_by_text("This is not the token.").wait_for()
-    assert open_map(page).locator("#marks").get_attribute("data-drawn") == "90"
-    open_tab(page, "Clusters")
-    sync_api.expect(page.locator("#clusters-images img").first).to_have_js_property("complete", value=True)
+    assert open_tab(page, "Map").locator("#marks").get_attribute("data-drawn") == "90"
+    inside = open_tab(page, "Clusters")
+    sync_api.expect(inside.locator("#clusters-images img").first).to_have_js_property("complete", value=True)
     page.close()
     server.should_exit = True
     thread.join()
 
 
 def test_outliers_have_reasons_and_can_be_filtered(page: Any) -> None:
-    open_tab(page, "Outliers")
-    shown = page.locator("#outliers-shown li")
-    assert "score" in page.locator("#outliers-shown").inner_text()
+    inside = open_tab(page, "Outliers")
+    shown = inside.locator("#outliers-shown li")
+    assert "score" in inside.locator("#outliers-shown").inner_text()
     shown.first.locator("button").click()
-    page.locator("#outliers-detail dt", has_text="vehicle id").wait_for()
-    page.get_by_label("Reason").click()
-    choice = page.get_by_role("option").nth(1)
+    inside.locator("#outliers-detail dt", has_text="vehicle id").wait_for()
+    inside.get_by_label("Reason").click()
+    choice = inside.get_by_role("option").nth(1)
     n_images = int(re.search(r"\((\d+)\)", choice.inner_text())[1])
     choice.click()
     sync_api.expect(shown).to_have_count(min(n_images, 24))
 
 
 def test_partitions_are_compared(page: Any) -> None:
-    open_tab(page, "Compare")
-    page.locator("#compare-first input").click()
-    page.get_by_role("option", name="by 30").last.click()
-    page.locator("#compare-second input").click()
-    page.get_by_role("option", name="by 18").last.click()
-    page.get_by_text("clusters 0 (60 %) and 1 (40 %)").first.wait_for()
-    assert page.locator("#compare-figures .chart img").get_attribute("alt")
+    inside = open_tab(page, "Compare")
+    inside.locator("#compare-first input").click()
+    inside.get_by_role("option", name="by 30").last.click()
+    inside.locator("#compare-second input").click()
+    inside.get_by_role("option", name="by 18").last.click()
+    inside.get_by_text("clusters 0 (60 %) and 1 (40 %)").first.wait_for()
+    assert inside.locator("#compare-figures .chart img").get_attribute("alt")
 
 
 def test_criteria_in_words_become_a_partition_of_all_tabs(page: Any) -> None:
-    open_tab(page, "Criteria")
-    page.get_by_text("Nothing has been asked for yet").wait_for()
-    assert page.locator("#criteria-cap:visible").count() == 0  # no endpoint, no limits of one
-    page.locator("#criteria-button").click()
-    page.get_by_text("Say first by what").wait_for()
-    page.locator("#criteria-words textarea").fill("body of the vehicle")
-    page.locator("#criteria-button").click()
-    page.get_by_text("Nothing that is measured tells “body of the vehicle”").wait_for()
-    page.get_by_role("button", name="More").locator("visible=true").click()
-    page.get_by_label("Column that says it").click()
-    page.get_by_role("option", name="type", exact=True).click()
-    page.locator("#criteria-estimate").click()
-    page.get_by_text("Nothing is sent").wait_for()
-    page.locator("#criteria-button").click()
-    page.get_by_text("sedan: 45 images, 50 %").wait_for()
-    assert "1 without a vector" in page.locator("#criteria-found").inner_text()
-    assert page.locator("#criteria-found table tbody tr").count() == 4
+    inside = open_tab(page, "Criteria")
+    inside.get_by_text("Nothing has been asked for yet").wait_for()
+    assert inside.locator("#criteria-cap:visible").count() == 0  # no endpoint, no limits of one
+    inside.locator("#criteria-button").click()
+    inside.get_by_text("Say first by what").wait_for()
+    inside.locator("#criteria-words textarea").fill("body of the vehicle")
+    inside.locator("#criteria-button").click()
+    inside.get_by_text("Nothing that is measured tells “body of the vehicle”").wait_for()
+    inside.get_by_role("button", name="More").locator("visible=true").click()
+    inside.get_by_label("Column that says it").click()
+    inside.get_by_role("option", name="type", exact=True).click()
+    inside.locator("#criteria-estimate").click()
+    inside.get_by_text("Nothing is sent").wait_for()
+    inside.locator("#criteria-button").click()
+    inside.get_by_text("sedan: 45 images, 50 %").wait_for()
+    assert "1 without a vector" in inside.locator("#criteria-found").inner_text()
+    assert inside.locator("#criteria-found table tbody tr").count() == 4
     open_tab(page, "Clusters")
-    page.locator("#clusters-partition input").click()
-    page.get_by_role("option", name="body of the vehicle").click()
-    page.locator("#clusters-detail h2", has_text="sedan").wait_for()
+    inside.locator("#clusters-partition input").click()
+    inside.get_by_role("option", name="body of the vehicle").click()
+    inside.locator("#clusters-detail h2", has_text="sedan").wait_for()
     open_tab(page, "Map")
-    sync_api.expect(open_map(page).locator("#by")).to_contain_text("body of the vehicle")
+    sync_api.expect(open_tab(page, "Map").locator("#by")).to_contain_text("body of the vehicle")
 
 
 def test_every_control_is_reached_by_keyboard_and_every_image_has_words(page: Any) -> None:
-    for name in TABS:
-        open_tab(page, name)
-        assert page.locator("img:visible:not([alt]), img[alt='']:visible").count() == 0
-        nameless = page.locator("button:visible").evaluate_all(
+    for name in FRAMES:
+        inside = open_tab(page, name)
+        assert inside.locator("img:visible:not([alt]), img[alt='']:visible").count() == 0
+        nameless = inside.locator("button:visible").evaluate_all(
             "all => all.filter(one => !(one.innerText.trim() || one.ariaLabel || one.title)).map(one => one.outerHTML)"
         )
         assert nameless == []
     reached = set()
-    page.goto(f"{page.url.rstrip('/')}/map/map.html")
+    page.goto(f"{page.url.partition('#')[0]}map/map.html")
     page.locator("body[data-ready]").wait_for()
     for _ in range(30):
         page.keyboard.press("Tab")
@@ -312,6 +305,7 @@ def test_every_control_is_reached_by_keyboard_and_every_image_has_words(page: An
 
 @pytest.mark.parametrize("page", [400], indirect=True)
 def test_nothing_is_wider_than_a_small_screen(page: Any) -> None:
-    for name in TABS:
-        open_tab(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 400, name
+    for name in FRAMES:
+        inside = open_tab(page, name)
+        for shown in (page.locator("html"), inside.locator("html")):
+            assert shown.evaluate("one => one.scrollWidth") <= 400, name

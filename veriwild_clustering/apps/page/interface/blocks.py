@@ -1,4 +1,4 @@
-"""The page as a whole: its tabs, its theme, and how it is mounted beside the JSON API."""
+"""What Gradio draws, its tabs, and how they and the page around them are mounted beside the JSON API."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from veriwild_clustering.apps.page.interface.asking import kindly
-from veriwild_clustering.apps.page.interface.fragments import fill
 from veriwild_clustering.apps.page.interface.look import STATIC, style_sheets, theme
+from veriwild_clustering.apps.page.interface.shell import TITLE, shell_page
 from veriwild_clustering.apps.page.services.maps import ready_first_map
 from veriwild_clustering.apps.page.workspace import Workspace
 
@@ -21,33 +21,31 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from gradio import Blocks
 
-__all__ = ["TITLE", "build_interface", "mount_interface"]
+__all__ = ["build_interface", "mount_interface"]
 
-TITLE = "Vehicle images"
 _MAX_UPLOAD = "20mb"
+# The page around Gradio's learns that whatever is clicked from now on is heard.
+_TELL = '() => { document.body.dataset.settled = "yes"; frameElement?.dispatchEvent(new Event("settled")); }'
 T = TypeVar("T")
 _AT_ONCE = 4  # callbacks of one kind that run side by side
 
 
 def build_interface(workspace: Workspace) -> Blocks:
-    """Return the tabs of the page over a workspace; they call the same services as the JSON API."""
+    """Return Gradio's tabs over a workspace; they call the same services as the JSON API."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio whenever it would report something
     os.environ.setdefault("GRADIO_TEMP_DIR", _uploads())  # by default a folder that all users of the machine share
     import gradio
 
-    from veriwild_clustering.apps.page.interface.tabs import TABS
+    from veriwild_clustering.apps.page.interface.tabs import FIRST, TABS
 
     with _page_class()(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
-        gradio.HTML(
-            fill("header", title=TITLE, n_images=len(workspace.dataset), origin=workspace.dataset.origin),
-            elem_classes="page-title",
-        )
-        with gradio.Tabs():
-            for module in TABS:
-                with gradio.Tab(module.TITLE) as tab:
+        with gradio.Tabs(selected=FIRST):
+            for name, module in TABS.items():
+                with gradio.Tab(module.TITLE, id=name, elem_id=f"tab-{name}") as tab:
                     refresh = module.add(workspace)
                 if refresh is not None:
                     tab.select(kindly(refresh.function), inputs=refresh.inputs, outputs=refresh.outputs)
+        blocks.load(None, js=_TELL)
     blocks.queue(default_concurrency_limit=_AT_ONCE)
     return blocks
 
@@ -87,7 +85,8 @@ def check_uploaded(given: Any) -> None:
 
 
 def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
-    """Return the application with the page at `/` and the files of the frames, the map and painting, under `/map`."""
+    """Return the application with the page at `/`, the files of its frames under `/map`, and Gradio at `/tabs/`."""
+    from fastapi.responses import HTMLResponse
     from fastapi.staticfiles import StaticFiles
     from gradio import mount_gradio_app
 
@@ -95,9 +94,15 @@ def mount_interface(application: FastAPI, workspace: Workspace) -> FastAPI:
         "theme": theme(), **style_sheets(), "max_file_size": _MAX_UPLOAD, "footer_links": [],
         "run_history": False, "ssr_mode": False, "mcp_server": False, "pwa": False, "enable_monitoring": False,
     }  # fmt: skip
-    application.mount("/map", StaticFiles(directory=STATIC), name="map")  # before "/", which would take it all
+    application.mount("/map", StaticFiles(directory=STATIC), name="map")
+    page = shell_page(workspace)
+
+    async def shell() -> str:
+        return page
+
+    application.add_api_route("/", shell, methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
     ready_first_map(workspace)
-    return _within_loop(lambda: mount_gradio_app(application, build_interface(workspace), path="/", **options))
+    return _within_loop(lambda: mount_gradio_app(application, build_interface(workspace), path="/tabs", **options))
 
 
 def _within_loop(make: Callable[[], T]) -> T:

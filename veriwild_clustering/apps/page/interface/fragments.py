@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["clickable", "fill", "percent"]
+__all__ = ["API", "clickable", "fill", "percent"]
+
+API = "../api"
+"""Where the JSON API lies, seen from the tabs."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -28,6 +31,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+    environment.globals["api"] = API
     environment.filters |= {"count": lambda number: f"{number:,}", "percent": percent}
     return environment
 

@@ -76,5 +76,5 @@ _unknown = APIRouter(include_in_schema=False)
 
 @_unknown.get("/api/{path:path}")
 async def unknown(path: str) -> None:
-    """Answer for what is not there: below the page, which takes every other address."""
+    """Answer for what is not there."""
     raise NotFoundError(f"There is no /api/{path}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -21,7 +22,9 @@ COOKIE, LOGIN = "veriwild_session", "/login"
 MAX_BODY_BYTES = 64 * 2**20  # some images with a query
 _MAX_JSON_BYTES = 2**20
 _OPEN = frozenset({"/api/health", LOGIN})
+_GIVEN = frozenset({200, 206, 304})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HASHED = re.compile(r"/tabs/assets/[\w.-]+-[\w-]{8,}\.\w+")  # Gradio's, whose names change with what they hold
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 # Gradio writes its settings and styles into the page; everything comes from this host.
 _PAGE_POLICY = (
@@ -143,10 +146,16 @@ class Guard:
                 # With none at all a browser does not say either where the form of a login comes from.
                 headers["Referrer-Policy"] = "same-origin"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", self._caching(scope["path"], message["status"]))
             await send(message)
 
         return guarded
+
+    def _caching(self, path: str, status: int) -> str:
+        """Return what a browser may keep: scripts and styles, but nothing of the dataset."""
+        if status in _GIVEN and _HASHED.fullmatch(path):
+            return f"{'public' if self._token is None else 'private'}, max-age=31536000, immutable"
+        return "no-cache" if status in _GIVEN and path.startswith("/map/") else "no-store"
 
 
 def _limit(headers: Headers) -> int:

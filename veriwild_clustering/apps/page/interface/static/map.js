@@ -15,8 +15,11 @@ let cloud, view, legend = { kind: "category", entries: [] }, hidden = new Set(),
 let selected = -1, neighbors = [], waiting = false, latest = 0;
 let moving = 0, detail = 1, before = 0;
 
-const fail = error => { $(".busy").hidden = true; $(".message").textContent = error.message; $(".message").hidden = false; };
+const fail = error => { $(".busy").hidden = true; $(".message").textContent = error.message; $(".message").hidden = false; settle(); };
 const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
+
+// The page around the map loads the other tabs once the map is painted, or cannot be.
+function settle() { document.body.dataset.settled = "yes"; frameElement?.dispatchEvent(new Event("settled")); }
 
 function draw() {
   waiting = false;
@@ -172,8 +175,8 @@ async function start() {
   await Promise.all([loadLayout(), loadColors()]);
   paint();
   $(".busy").hidden = true;
-  requestAnimationFrame(() => requestAnimationFrame(() => { performance.mark("painted"); document.body.dataset.ready = "yes"; }));
-  let seen = true;
+  requestAnimationFrame(() => requestAnimationFrame(() => { performance.mark("painted"); document.body.dataset.ready = "yes"; settle(); }));
+  let seen = marks.clientWidth > 0;
   new ResizeObserver(() => {
     const visible = marks.clientWidth > 0;
     if (visible && !seen) loadChoices().catch(fail);

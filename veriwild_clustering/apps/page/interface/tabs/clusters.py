@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from veriwild_clustering.apps.page.interface.asking import Refresh, choice_label, kindly, parse_rows, warn
-from veriwild_clustering.apps.page.interface.fragments import clickable, fill
+from veriwild_clustering.apps.page.interface.fragments import API, clickable, fill
 from veriwild_clustering.apps.page.interface.tabs.wording import edit_text, figures_of, partition_facts, profile_bars
 from veriwild_clustering.apps.page.services import clusters as service
 from veriwild_clustering.apps.page.services.clusters import ClusterDetail, EditRequest, PartitionInfo
@@ -239,7 +239,7 @@ def _images_html(detail: ClusterDetail, *, chosen: list[int]) -> str:
 def _downloads(partition: str) -> str:
     which = quote(partition, safe="")
     links = [
-        ("Partition as CSV", f"api/export/partition.csv?partition={which}"),
-        ("Records as JSON", f"api/export/records.json?partition={which}"),
+        ("Partition as CSV", f"{API}/export/partition.csv?partition={which}"),
+        ("Records as JSON", f"{API}/export/records.json?partition={which}"),
     ]
     return fill("downloads", links=links)
