@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import statistics
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import veriwild_clustering as vc
@@ -21,6 +21,7 @@ SIZES = {"tiny": 600, "small": 5_000, "medium": 20_000, "full": 416_314}
 _CHROMIUM = Path("/usr/bin/chromium")
 _SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 _PATIENCE = 600_000  # milliseconds
+_PAINTED = "() => [performance.timeOrigin, performance.getEntriesByName('painted')[0].startTime].map(ms => ms / 1000)"
 
 
 def run(bench: Bench) -> None:
@@ -45,12 +46,13 @@ def run(bench: Bench) -> None:
 
 def _paint(bench: Bench, shown: Any, url: str, *, figure: str) -> None:
     """Time from the address to the painted map, and from a click to the image with its neighbours."""
-    started = perf_counter()
+    opened = time()
     shown.goto(url)
     inside = shown.frame_locator(".map-frame")
     inside.locator("body[data-ready]").wait_for()
-    painted = inside.locator("body").evaluate("() => performance.getEntriesByName('painted')[0].startTime / 1000")
-    bench.figure(f"{figure}, until the map is painted", ours=perf_counter() - started, of_it_the_map=painted)
+    # By the browser's clock: what is loaded next keeps it from answering here at once.
+    began, painted = inside.locator("body").evaluate(_PAINTED)
+    bench.figure(f"{figure}, until the map is painted", ours=began + painted - opened, of_it_the_map=painted)
     inside.locator("#marks").focus()
     started = perf_counter()
     shown.keyboard.press("Enter")
