@@ -54,6 +54,8 @@ def run(bench: Bench) -> None:
             counts = {key: value for key, value in ours.value.items() if key.startswith("pairs_")}
             figure = f"{method} at {threshold}" + ("" if icas is None else ", icas scaled")
             bench.compare(figure, ours, baseline, n_images=ours.value["n_images"], **counts)
+            alone = bench.measure(_features, mixed, method, prepare=partial(_warm_up, method))
+            bench.compare(f"{method}: reading and features alone, one process", alone, n_images=alone.value)
     if icas is not None:
         with bench.independent():
             _agreement(bench, icas, originals)
@@ -111,6 +113,17 @@ def _group(folder: Path, method: str, threshold: float | None) -> dict[str, Any]
         "pairs_computed": groups.n_compared, "pairs_possible": groups.n_possible,
         "labels": groups.partition.labels.tolist(), "paths": paths,
     }  # fmt: skip
+
+
+def _features(folder: Path, method: str) -> int:
+    """Do what no way of grouping gets around: decode every image, and describe it."""
+    import veriwild_clustering as vc
+    from veriwild_clustering.descriptors.pairwise.catalog import MEASURES
+
+    store, paths = vc.find_images(folder)
+    dataset = vc.Dataset(pd.DataFrame({"path": paths}), image_store=store)
+    MEASURES[method].features([np.asarray(vc.read_image(dataset, row)) for row in range(len(paths))])
+    return len(paths)
 
 
 def _warm_up(method: str) -> None:

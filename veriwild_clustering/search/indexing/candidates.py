@@ -206,8 +206,8 @@ class Candidates:
             effort = int(np.ceil(self.effort / share))
             params = faiss.SearchParametersIVF(nprobe=min(effort, self._inner.nlist), **chosen)
         with _threads(min(n_threads, len(queries))):
-            compared = self._compared(self._leading(queries))
-            return np.asarray(self._inner.search(compared, width, params=params)[1])
+            leading = self._leading(queries)  # of whatever length: that of a query changes no order
+            return np.asarray(self._inner.search(leading, width, params=params)[1])
 
     def compare_all(
         self, queries: Floats, width: int, mask: Mask | None = None, *, n_threads: int

@@ -17,9 +17,9 @@ from veriwild_clustering.search.space import SearchSpace
 __all__ = ["Contents", "Neighbors"]
 
 _SPARE = 16  # candidates beyond those wanted: what is stored, and float32, may swap near ones
-_SPARE_PROJECTED = 64  # where candidates are those of the leading directions, which swap more
+_SPARE_PROJECTED = 48  # where candidates are those of the leading directions, which swap more
 _MOST_EXCLUDED = 256  # rows a query may drop from its candidates; for one that drops more all others are compared
-_FEW_ALLOWED = 5_000  # rows that are compared as they are, where leading directions alone would prove little
+_FEW_ALLOWED = 20_000  # rows that are compared as they are, where leading directions alone would prove little
 _FEWEST_ALLOWED = 0.9  # part of the rows; among fewer a graph finds its way badly, and all of them can be compared
 
 Floats = NDArray[np.float32]
