@@ -133,7 +133,10 @@ def test_without_webgl_the_map_says_so(browser: Any, explorer: Explorer) -> None
 def test_correcting_makes_versions_and_an_old_one_is_explained(page: Any, dataset: Dataset, explorer: Explorer) -> None:
     inside = open_tab(page, "Clusters")
     inside.get_by_text("Correct it by hand").click()
-    inside.get_by_label("Name of the cluster").fill("<i>red</i> & old")
+    name_box = inside.get_by_label("Name of the cluster")
+    sync_api.expect(name_box).to_have_value("cluster 0", timeout=PATIENCE)  # what is typed before is written over
+    name_box.fill("<i>red</i> & old")
+    sync_api.expect(name_box).to_have_value("<i>red</i> & old")
     inside.get_by_role("button", name="Rename").click()
     inside.locator("#clusters-detail h2", has_text="<i>red</i> & old").wait_for()  # as text, not as markup
     inside.get_by_text("this is version 2").wait_for()
