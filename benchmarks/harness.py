@@ -168,7 +168,7 @@ class Bench:
             ours=ours.seconds,
             baseline=baseline.seconds if baseline else None,
             peak_memory=ours.peak_memory,
-            baseline_peak_memory=baseline.peak_memory if baseline else None,
+            baseline_peak_memory=(baseline.peak_memory or None) if baseline else None,  # 0: not measured
             cpu_seconds=ours.cpu_seconds,
             baseline_cpu_seconds=baseline.cpu_seconds if baseline else None,
             **extra,
