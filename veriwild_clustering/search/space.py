@@ -186,13 +186,14 @@ class SearchSpace:
         return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
     def row_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the scores of usable rows of the dataset, by blocks that stay in the processor's cache."""
+        """Return the scores of rows of the dataset, NaN where one has no usable vector, by blocks that fit the cache."""
         scores = np.empty(len(rows))
         for block in row_blocks(len(rows), 8 * self.dim, block_bytes=_CACHE_BYTES):
-            is_cosine = self.metric == "cosine"
+            part = rows[block]
             scores[block] = (
-                self._cosines(query, rows[block]) if is_cosine else self.scores(query, self.rows(rows[block]))
+                self._cosines(query, part) if self.metric == "cosine" else self.scores(query, self.rows(part))
             )
+        scores[~self.valid[rows]] = np.nan
         return scores
 
     def contributions(self, query: NDArray[np.float32], rows: ArrayLike) -> NDArray[np.float64]:
