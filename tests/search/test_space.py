@@ -41,6 +41,20 @@ def test_score_is_the_weighted_sum_of_cosines(weights: list[float], seed: int) -
     assert sum(space.weights) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_scores_of_rows_are_those_of_their_vectors_and_nan_without_one(metric: Literal["cosine", "euclidean"]) -> None:
+    data = dataset()
+    broken = data["color_model"].vectors.copy()
+    broken[[3, 30]] = np.nan
+    parts = {"osnet": data["osnet"], "color_model": Descriptor("color_model", broken)}
+    space = SearchSpace.of(Dataset(data.images, parts), {"osnet": 1, "color_model": 2}, metric=metric)
+    query, rows = space.rows([5])[0], np.arange(40)
+    found = space.row_scores(query, rows)
+    np.testing.assert_allclose(found, space.scores(query, space.rows(rows)), rtol=1e-6, atol=1e-6)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [3, 30]
+    assert len(space.row_scores(query, rows[:0])) == 0
+
+
 def test_contributions_are_weights_times_cosines() -> None:
     data = dataset()
     space = SearchSpace.of(data, {"color_model": 3, "osnet": 1})

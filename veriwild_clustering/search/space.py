@@ -186,7 +186,7 @@ class SearchSpace:
         return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
     def row_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the scores of rows of the dataset, NaN where one has no usable vector, by blocks that fit the cache."""
+        """Return the scores of rows, NaN of those without a usable vector, by blocks that stay in the cache."""
         scores = np.empty(len(rows))
         for block in row_blocks(len(rows), 8 * self.dim, block_bytes=_CACHE_BYTES):
             part = rows[block]
