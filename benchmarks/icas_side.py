@@ -1,7 +1,7 @@
 """What icas does with a folder of images, timed: run by the Python of an environment that has icas, not by ours.
 
-Arguments: the folder, a method, a threshold, what to do. "time" computes the similarities of all pairs of the folder as
-one batch, "pairs" tells the similarity of each pair, "groups" which files it puts together. Prints one JSON line.
+Arguments: the folder, a method, a threshold, what to do. "groups" puts the files of the folder together, as one batch,
+and tells how long that took; "pairs" tells the similarity of each pair. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -29,22 +29,14 @@ def main(folder: str, method: str, threshold: str, what: str) -> None:
         own = _similarity(functions, method, features, (paths[0], paths[0]))
         print(json.dumps({"similarities": answer, "own": own}))
         return
-    moments = [(perf_counter(), process_time())]
-    functions.get_image_features(method, paths, size, (1.0, 1.0))
-    moments.append((perf_counter(), process_time()))
-    found = one.calculate_batch_similarity(0, paths)  # which makes the features again
-    moments.append((perf_counter(), process_time()))
-    features, all_of_it = ([b - a for a, b in zip(*part, strict=True)] for part in pairwise(moments))
-    answer = dict(
-        zip(
-            ("seconds", "cpu_seconds"), (max(0.0, b - a) for a, b in zip(features, all_of_it, strict=True)), strict=True
-        )
-    )
-    answer |= dict(zip(("features_seconds", "features_cpu_seconds"), features, strict=True))
+    Path(one.result_container_folder).mkdir(exist_ok=True)  # for what it saves each minute
+    start = perf_counter(), process_time()
+    found = one.calculate_batch_similarity(0, paths)
     ranked = sorted(found.items(), key=lambda item: item[1], reverse=True)
     groups, _ = functions.cluster(ranked, float(threshold))
+    seconds, cpu_seconds = perf_counter() - start[0], process_time() - start[1]
     names = [[Path(path).name for path in group] for group in groups]
-    print(json.dumps({**answer, "groups": names}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "groups": names}))
 
 
 def _similarity(functions: Any, method: str, features: Any, pair: tuple[str, str]) -> float | None:
