@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from veriwild_clustering.core.dataset import Dataset
 from veriwild_clustering.core.descriptor import Descriptor
 from veriwild_clustering.core.validation import check_choice, check_known_names
-from veriwild_clustering.core.vectors.blocks import row_blocks
 from veriwild_clustering.descriptors.scaling import shares
 
 __all__ = ["METRICS", "Metric", "SearchSpace", "checked_rows"]
@@ -24,7 +24,6 @@ Metric = Literal["cosine", "euclidean"]
 METRICS = ("cosine", "euclidean")
 _SAMPLE_ROWS = 4_096  # from which a Euclidean mixture takes its scales
 _SHORTEST = 1e-30  # what float32 can bring to length 1
-_CACHE_BYTES = 2**19  # of vectors, in float64, that are compared at once: what a core keeps at hand
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -178,43 +177,30 @@ class SearchSpace:
         encoded[usable] = self._encoded(kept, int(usable.sum()))
         return encoded
 
-    def scores(self, query: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the cosine similarity, or the Euclidean distance, of each vector to a query, worked out in float64."""
-        if self.metric == "cosine":
-            return np.einsum("ij,j->i", vectors.astype(np.float64), query.astype(np.float64))
-        difference = vectors.astype(np.float64) - query
-        return np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    def scores(self, query: NDArray[np.float32], rows: ArrayLike) -> NDArray[np.float64]:
+        """Return the cosine similarities, or the Euclidean distances, of rows to a query, NaN without a usable vector.
 
-    def row_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the scores of rows, NaN of those without a usable vector, by blocks that stay in the cache."""
-        scores = np.empty(len(rows))
-        for block in row_blocks(len(rows), 8 * self.dim, block_bytes=_CACHE_BYTES):
-            part = rows[block]
-            scores[block] = (
-                self._cosines(query, part) if self.metric == "cosine" else self.scores(query, self.rows(part))
-            )
-        scores[~self.valid[rows]] = np.nan
-        return scores
+        Worked out in float64, O(n · dim), from what the descriptors hold: no row is encoded.
+        """
+        summed = self.contributions(query, rows).sum(axis=1)
+        return summed if self.metric == "cosine" else np.sqrt(summed)
 
     def contributions(self, query: NDArray[np.float32], rows: ArrayLike) -> NDArray[np.float64]:
         """Return what each descriptor adds to the nearness of rows to a query, shape (n, n_descriptors).
 
         Their sum over descriptors is the cosine similarity, or the square of the Euclidean distance.
         """
-        vectors, power = self.rows(rows), 1 if self.metric == "cosine" else 2
-        parts = [self.scores(query[block], vectors[:, block]) ** power for block in self.blocks.values()]
-        return np.stack(parts, axis=1)
-
-    def _cosines(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the cosine similarities of rows without bringing them to length 1 first."""
-        total = np.zeros(len(rows))
-        for descriptor, columns, weight in zip(self.descriptors, self.blocks.values(), self.weights, strict=True):
-            vectors = descriptor.vectors[rows].astype(np.float64)
-            products = np.einsum("ij,j->i", vectors, query[columns].astype(np.float64))
-            lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-            has_direction = lengths > _SHORTEST
-            total[has_direction] += np.sqrt(weight) * products[has_direction] / lengths[has_direction]
-        return total
+        chosen = checked_rows(rows, len(self))
+        parts = np.empty((len(chosen), len(self.descriptors)))
+        for place, (descriptor, columns) in enumerate(zip(self.descriptors, self.blocks.values(), strict=True)):
+            compare, factor = (
+                (_cosines, np.sqrt(self.weights[place]))
+                if self.metric == "cosine"
+                else (_squared_distances, self.scales[place])
+            )
+            parts[:, place] = compare(query[columns], np.asarray(descriptor.vectors), chosen, factor)
+        parts[~self.valid[chosen]] = np.nan
+        return parts
 
     def _checked(self, name: str, block: ArrayLike) -> NDArray[np.float32]:
         vectors = np.asarray(block, dtype=np.float32)
@@ -243,6 +229,35 @@ def checked_rows(rows: ArrayLike, n_images: int) -> NDArray[np.int64]:
     if index.ndim > 1 or (index.size and (index.dtype.kind not in "iu" or index.min() < 0 or index.max() >= n_images)):
         raise ValueError(f"`rows` must be rows of the dataset, ints in [0, {n_images}). Got {rows!r} instead.")
     return index.astype(np.int64)
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _cosines(query, vectors, rows, factor):  # type: ignore[no-untyped-def]
+    """Return the inner products of a query with rows brought to the length `factor`, 0 for a row of zeros."""
+    found = np.zeros(len(rows))
+    for place in range(len(rows)):
+        product, square = 0.0, 0.0
+        for k in range(len(query)):
+            value = np.float64(vectors[rows[place], k])
+            product += value * query[k]
+            square += value * value
+        length = np.sqrt(square)
+        if length > _SHORTEST:
+            found[place] = factor * product / length
+    return found
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def _squared_distances(query, vectors, rows, factor):  # type: ignore[no-untyped-def]
+    """Return the squared distances of a query to rows multiplied by `factor`."""
+    found = np.zeros(len(rows))
+    for place in range(len(rows)):
+        square = 0.0
+        for k in range(len(query)):
+            difference = np.float64(np.float32(vectors[rows[place], k] * np.float32(factor))) - query[k]
+            square += difference * difference
+        found[place] = square
+    return found
 
 
 def _unit_factors(block: NDArray[np.float32], weight: float) -> NDArray[np.float32]:

@@ -14,9 +14,9 @@ __all__ = ["read_blocks", "release", "row_blocks"]
 _BLOCK_BYTES = 64 * 2**20
 
 
-def row_blocks(n_rows: int, row_bytes: int, *, block_bytes: int | None = None) -> Iterator[slice]:
-    """Yield slices that cover `n_rows` rows, each of at most about 64 MB or as many bytes as are told."""
-    step = max(1, (_BLOCK_BYTES if block_bytes is None else block_bytes) // max(1, row_bytes))
+def row_blocks(n_rows: int, row_bytes: int) -> Iterator[slice]:
+    """Yield slices that cover `n_rows` rows, each of at most about 64 MB."""
+    step = max(1, _BLOCK_BYTES // max(1, row_bytes))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 

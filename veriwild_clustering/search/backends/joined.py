@@ -141,7 +141,7 @@ class JoinedIndex:
         return np.unique(np.concatenate(named)), ceiling
 
     def _best(self, query: NDArray[np.float32], rows: Rows, n_results: int) -> tuple[Rows, NDArray[np.float64]]:
-        scores = self._space.row_scores(query, rows)
+        scores = self._space.scores(query, rows)
         usable = np.flatnonzero(np.isfinite(scores))
         order = usable[np.argsort(-scores[usable], kind="stable")][:n_results]
         filled = np.full(n_results, -1, dtype=np.int64), np.full(n_results, np.nan)

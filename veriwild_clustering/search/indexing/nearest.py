@@ -191,7 +191,7 @@ class _Search:
             rows = rows[rows != dropped[0]]
         elif len(dropped):
             rows = rows[~np.isin(rows, dropped)]
-        scores = self._contents.space.row_scores(query, rows)
+        scores = self._contents.space.scores(query, rows)
         order = np.lexsort((rows, -self._sign * scores))[: self._n_results]
         return rows[order], scores[order]
 
