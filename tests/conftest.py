@@ -16,6 +16,11 @@ REAL_SAMPLE = SHARED / "data/veriwild_sample/raw_data"
 REAL_WEIGHTS = SHARED / "weights"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the notebooks: they take longest, and the last one would run alone."""
+    items.sort(key=lambda item: item.get_closest_marker("notebook") is None)
+
+
 @pytest.fixture(scope="session")
 def real_raw_data() -> Path:
     """The raw-data folder of the real sample; skips, with the reason, where it is absent."""

@@ -262,7 +262,7 @@ def test_another_painter_is_noticed(page: Any, explorer: Explorer) -> None:
     page.mouse.click(*place(frame, 5, 5))
     told(frame, "Somebody else has painted here")
     assert "black" in frame.locator("#painted").inner_text()
-    page.mouse.click(*place(frame, 5, 5))
+    page.mouse.click(*place(frame, 20, 5))  # elsewhere: two clicks on one place are a double click on a fast machine
     at_rest(frame, 2)
     assert painted(explorer, 7).colors == [BLACK, RED]
 

@@ -16,14 +16,14 @@ from veriwild_clustering.descriptors.pairwise.measure import Features, Found, Ti
 __all__ = ["KeypointSimilarity"]
 
 _SIDE = 128
-_MOST = 100  # keypoints of an image
+_MOST = 40  # keypoints of an image
 _WORDS = 4  # of 64 bits
 _NEAR = 48  # bits of 256 in which a match may differ
 
 
 @dataclass(frozen=True)
 class KeypointSimilarity(TiledMeasure):
-    """2 × matches / keypoints of both images, of up to 100 keypoints each.
+    """2 × matches / keypoints of both images, of up to 40 keypoints each.
 
     A match is a pair of descriptors each of which is the other's nearest, at most 48 of 256 bits apart. A pair of
     images is given up as soon as the keypoints left cannot bring enough matches. An image without keypoints has nothing
@@ -32,7 +32,7 @@ class KeypointSimilarity(TiledMeasure):
 
     name: str = "orb"
     sees: str = "the same details, shifted or turned"
-    strict: float = 0.4
+    strict: float = 0.5
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         """Return the number of keypoints and their descriptors as words of 64 bits."""
