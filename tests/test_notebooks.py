@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 from nbformat import NotebookNode
 from nbmake.nb_run import NotebookRun
@@ -48,22 +47,10 @@ def test_runs_on_the_drawn_sample(path: Path, drawn_project: Path) -> None:
     assert path != STORY or all((drawn_project / name).is_file() for name in STORY_OUTPUTS)
 
 
-def first_of(raw_data: Path, n_images: int, folder: Path) -> Path:
-    """Make raw data of the first images of others."""
-    (folder / "descriptors").mkdir(parents=True)
-    (folder / "veriwild").symlink_to(raw_data / "veriwild")
-    paths = (raw_data / "images_paths.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "images_paths.csv").write_text("".join(paths[: 1 + n_images]), encoding="utf-8")
-    for file in (raw_data / "descriptors").iterdir():
-        np.save(folder / "descriptors" / f"{file.stem}.npy", np.load(file, allow_pickle=True)[:n_images])
-    return folder
-
-
 @pytest.mark.notebook
 @pytest.mark.real
-def test_story_runs_on_real_images(real_raw_data: Path, tmp_path: Path) -> None:
-    raw_data = first_of(real_raw_data, 600, tmp_path / "raw_data")
-    join = ["create-dataset", "--raw-data", str(raw_data), "--output", str(tmp_path / "transport_dataset.csv")]
+def test_story_runs_on_the_real_sample(real_raw_data: Path, tmp_path: Path) -> None:
+    join = ["create-dataset", "--raw-data", str(real_raw_data), "--output", str(tmp_path / "transport_dataset.csv")]
     assert main(join) == 0
     execute(STORY, tmp_path)
     assert all((tmp_path / name).is_file() for name in STORY_OUTPUTS)

@@ -232,7 +232,7 @@ def test_graph_is_made_beyond_the_exact_size(monkeypatch: pytest.MonkeyPatch, ve
     wide = as_dataset(osnet=simulated_space(1_500, 16).vectors @ np.eye(16, 96, dtype=np.float32))
     index = SearchIndex.build(wide, "osnet")  # what tells rows apart lies in few directions
     assert index.factory == "PCA32,L2norm,HNSW48,SQfp16"
-    assert index.recall >= 0.99
+    assert index.recall >= 0.992
     assert SearchIndex.build(wide, "osnet", metric="euclidean").factory == "PCA32,HNSW48,Flat"
 
 
